@@ -1,0 +1,13 @@
+/** How the tests run: all under test/ but the long sets, which have commands of their own. */
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    root: new URL("..", import.meta.url).pathname,
+    include: ["test/**/*.test.ts"],
+    pool: "threads",
+    testTimeout: 60_000,
+    globalSetup: ["test/support/peers.ts", "test/support/statement-share.ts"],
+    setupFiles: ["test/support/end-programs.ts"],
+  },
+});
