@@ -1,0 +1,66 @@
+import { describe, expect, it } from "vitest";
+import { Share } from "../../../../src/core/topic/share.ts";
+
+describe("Share", () => {
+  it("has nobody's turn while it has no members", () => {
+    const share = new Share<string>("g");
+    expect([share.name, share.size, share.take()]).toEqual(["g", 0, undefined]);
+  });
+
+  it("goes round its members in the order they came", () => {
+    expect(turns(shared("a", "b", "c"), 7)).toBe("abcabca");
+  });
+
+  it("takes a new member in at the end of the round", () => {
+    const share = shared("a", "b");
+    share.take();
+    share.put("c", undefined);
+    expect(turns(share, 4)).toBe("bcab");
+  });
+
+  it("puts a member in the place of its former self, with its turn", () => {
+    const share = shared("a", "b", "c");
+    share.take();
+    share.put("B", "b");
+    expect(share.values()).toEqual(["a", "B", "c"]);
+    expect(turns(share, 3)).toBe("Bca");
+    share.put("d", "gone");
+    expect(share.values()).toEqual(["a", "B", "c", "d"]);
+  });
+
+  it("skips nobody when another leaves", () => {
+    for (const [leaver, next] of [
+      ["a", "bcdb"],
+      ["b", "cdac"],
+      ["c", "bdab"],
+      ["d", "bcab"],
+    ] as const) {
+      const share = shared("a", "b", "c", "d");
+      share.take();
+      share.remove(leaver);
+      expect(turns(share, 4), `${leaver} left`).toBe(next);
+    }
+  });
+
+  it("begins again when the last in turn leaves, and when all have left", () => {
+    const share = shared("a", "b");
+    share.take();
+    share.remove("b");
+    share.remove("b");
+    expect(turns(share, 2)).toBe("aa");
+    share.remove("a");
+    expect([share.size, share.take()]).toEqual([0, undefined]);
+    share.put("c", undefined);
+    expect(turns(share, 2)).toBe("cc");
+  });
+});
+
+function shared(...members: string[]): Share<string> {
+  const share = new Share<string>("g");
+  for (const member of members) share.put(member, undefined);
+  return share;
+}
+
+function turns(share: Share<string>, count: number): string {
+  return Array.from({ length: count }, () => share.take()).join("");
+}
