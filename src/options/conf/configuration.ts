@@ -1,0 +1,231 @@
+/**
+ * What a broker is told by its configuration and command line, with every default filled in.
+ *
+ * Keys and units are those of the broker's settings, so that they can be handed on as they are.
+ */
+import type { DirectiveValues } from "./directive.ts";
+import type { GENERAL_DIRECTIVES, SECURITY_DIRECTIVES } from "./general-directives.ts";
+import type { Address, LISTENER_DIRECTIVES } from "./listener-directives.ts";
+import {
+  DEFAULT_LOG_TYPES,
+  type LOG_DIRECTIVES,
+  LOG_TYPES,
+  type LogDestination,
+  type LogType,
+} from "./log-directives.ts";
+import type { PERSISTENCE_DIRECTIVES, Sync } from "./persistence-directives.ts";
+import type { StoreValues } from "./plugin-lines.ts";
+
+/** Where mosquitto listens unless told otherwise. */
+export const DEFAULT_PORT = 1883;
+
+export type GeneralValues = DirectiveValues<typeof GENERAL_DIRECTIVES>;
+export type SecurityValues = DirectiveValues<typeof SECURITY_DIRECTIVES>;
+export type PersistenceValues = DirectiveValues<typeof PERSISTENCE_DIRECTIVES>;
+export type LogValues = DirectiveValues<typeof LOG_DIRECTIVES>;
+export type ListenerValues = DirectiveValues<typeof LISTENER_DIRECTIVES>;
+
+/** A listener as its lines describe it. */
+export interface ListenerLines extends Address {
+  readonly values: ListenerValues;
+  readonly security: SecurityValues;
+}
+
+/** One listener, complete. */
+export interface ListenerConfiguration extends Address {
+  readonly bindInterface: string | undefined;
+  readonly socketDomain: "ipv4" | "ipv6" | undefined;
+  readonly protocol: "mqtt";
+  /** Sockets at once, -1 for no limit. */
+  readonly maxConnections: number;
+  readonly allowAnonymous: boolean;
+  readonly allowZeroLengthClientid: boolean;
+  readonly acceptProtocolVersions: readonly (3 | 4 | 5)[];
+  readonly autoIdPrefix: string;
+  readonly maxQos: 0 | 1 | 2;
+  readonly maxTopicAlias: number;
+  readonly maxTopicAliasBroker: number;
+  readonly mountPoint: string;
+  readonly useUsernameAsClientid: boolean;
+}
+
+export interface LogConfiguration {
+  readonly destinations: readonly LogDestination[];
+  readonly types: readonly LogType[];
+  /** local0 to local7; daemon when undefined. */
+  readonly facility: number | undefined;
+  readonly timestamp: boolean;
+  /** For strftime; seconds since 1970 when undefined. */
+  readonly timestampFormat: string | undefined;
+}
+
+/** The database that the broker's state is kept in, and how (mosquitto-2.1 b.5, e.3). */
+export interface PersistenceConfiguration {
+  /** Path of the database; from the working directory unless it is absolute. */
+  readonly databaseFile: string;
+  /** Path of what a mosquitto without the plugin has saved, to be read at the first start. */
+  readonly oldDatabaseFile: string;
+  /** full unless a line says otherwise, and never less without one. */
+  readonly sync: Sync;
+  /** Seconds that changes may wait with sync normal or off, up to 2147483647. */
+  readonly flushPeriod: number;
+  /** Bytes of a page of a new database: a power of two from 512 to 65536. */
+  readonly pageSize: number;
+  /** Seconds, or changes, between checkpoints, up to 2147483647; 0 for none on that account. */
+  readonly autosaveInterval: number;
+  /** Whether `autosaveInterval` counts changes. */
+  readonly autosaveOnChanges: boolean;
+  /** The kind of line that asks for it. */
+  readonly askedBy: "persistence" | "plugin";
+}
+
+export interface Configuration {
+  readonly general: GeneralValues;
+  /** Null: nothing outlasts the process. */
+  readonly persistence: PersistenceConfiguration | null;
+  /** For clients of every listener that does not say otherwise. */
+  readonly allowZeroLengthClientid: boolean;
+  readonly log: LogConfiguration;
+  readonly listeners: readonly ListenerConfiguration[];
+  /** No listener was named: only this machine can connect, and anonymously unless forbidden. */
+  readonly localOnly: boolean;
+}
+
+/** What the command line says besides. */
+export interface CommandLine {
+  /** Loopback ports, for when no listener is named. None: 1883. */
+  readonly ports: readonly number[];
+  readonly verbose: boolean;
+  readonly quiet: boolean;
+}
+
+/** The environment of the process; only what is looked at is named in `complete`. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The values that the files left behind. */
+export interface Gathered {
+  readonly general: GeneralValues;
+  readonly persistence: PersistenceValues;
+  /** What the plugin is told; and whether it is named at all. */
+  readonly store: StoreValues;
+  readonly isStoreNamed: boolean;
+  readonly log: LogValues;
+  readonly security: SecurityValues;
+  /** In the order of their lines. */
+  readonly listeners: readonly ListenerLines[];
+  /** What stood above the first listener. */
+  readonly standard: {
+    readonly port: number | undefined;
+    readonly host: string | undefined;
+    readonly values: ListenerValues;
+    readonly security: SecurityValues;
+    /** Values were given that make it a listener of its own beside others. */
+    readonly wanted: boolean;
+  };
+}
+
+/** @param environment Of it MOSQUITTO_PERSISTENCE_LOCATION counts. */
+export function complete(
+  gathered: Gathered,
+  commandLine: CommandLine,
+  environment: Environment,
+): Configuration {
+  const { general, security, standard } = gathered;
+  const named = standard.port !== undefined || standard.host !== undefined;
+  const localOnly = !named && gathered.listeners.length === 0;
+  const lines = localOnly ? loopback(gathered, commandLine) : [...gathered.listeners];
+  if (!localOnly && (named || standard.wanted)) lines.push(standardListener(standard));
+  return {
+    general,
+    persistence: persistenceConfiguration(gathered, environment),
+    allowZeroLengthClientid: security.allowZeroLengthClientid,
+    log: logConfiguration(gathered.log, commandLine),
+    listeners: lines.map((listener) => {
+      const own = general.perListenerSettings ? listener.security : security;
+      return listenerConfiguration(listener, own, localOnly);
+    }),
+    localOnly,
+  };
+}
+
+/**
+ * What SIGHUP makes of it: when checkpoints are made may change, the database and whether there is
+ * one may not.
+ */
+export function reloadedPersistence(
+  current: PersistenceConfiguration | null,
+  next: PersistenceConfiguration | null,
+): PersistenceConfiguration | null {
+  if (current === null || next === null) return current;
+  const { autosaveInterval, autosaveOnChanges } = next;
+  return { ...current, autosaveInterval, autosaveOnChanges };
+}
+
+function persistenceConfiguration(
+  { persistence: values, store, isStoreNamed }: Gathered,
+  environment: Environment,
+): PersistenceConfiguration | null {
+  if (!isStoreNamed && !values.persistence) return null;
+  // An empty one is as good as none.
+  const location = environment.MOSQUITTO_PERSISTENCE_LOCATION || values.persistenceLocation;
+  const inside = (file: string) =>
+    location === "" ? file : `${location.replace(/\/+$/, "")}/${file}`;
+  return {
+    databaseFile: store.dbFile ?? inside("mosquitto.sqlite3"),
+    oldDatabaseFile: inside(values.persistenceFile),
+    sync: store.sync,
+    flushPeriod: store.flushPeriod,
+    pageSize: store.pageSize,
+    autosaveInterval: values.autosaveInterval,
+    autosaveOnChanges: values.autosaveOnChanges,
+    askedBy: isStoreNamed ? "plugin" : "persistence",
+  };
+}
+
+/** Each port on the loopback address of both families, or of the one that was asked for. */
+function loopback({ standard }: Gathered, { ports }: CommandLine): ListenerLines[] {
+  const { values, security } = standard;
+  const hosts =
+    values.socketDomain === "ipv4"
+      ? ["127.0.0.1"]
+      : values.socketDomain === "ipv6"
+        ? ["::1"]
+        : ["127.0.0.1", "::1"];
+  return (ports.length === 0 ? [DEFAULT_PORT] : ports).flatMap((port) =>
+    hosts.map((host) => ({ port, host, values, security })),
+  );
+}
+
+function standardListener({ port, host, values, security }: Gathered["standard"]): ListenerLines {
+  const listener = { port: port ?? DEFAULT_PORT, values, security };
+  return host === undefined ? listener : { ...listener, host };
+}
+
+function listenerConfiguration(
+  listener: ListenerLines,
+  security: SecurityValues,
+  localOnly: boolean,
+): ListenerConfiguration {
+  const { listenerAllowAnonymous, listenerAutoIdPrefix, ...own } = listener.values;
+  const address = listener.host === undefined ? {} : { host: listener.host };
+  return {
+    ...own,
+    port: listener.port,
+    ...address,
+    allowAnonymous: listenerAllowAnonymous ?? security.allowAnonymous ?? localOnly,
+    allowZeroLengthClientid: security.allowZeroLengthClientid,
+    autoIdPrefix: listenerAutoIdPrefix ?? security.autoIdPrefix ?? "auto-",
+  };
+}
+
+/** -q silences everything, -v lets everything through, whatever the files say. */
+function logConfiguration(log: LogValues, { quiet, verbose }: CommandLine): LogConfiguration {
+  const types = verbose ? LOG_TYPES : (log.logTypes ?? DEFAULT_LOG_TYPES);
+  return {
+    destinations: log.logDestinations ?? [{ to: "stderr" }],
+    types: quiet ? [] : types,
+    facility: log.logFacility,
+    timestamp: log.logTimestamp,
+    timestampFormat: log.logTimestampFormat,
+  };
+}

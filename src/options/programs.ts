@@ -1,0 +1,266 @@
+/**
+ * The programs as their help and man pages present them: what they are for, how they are
+ * called, examples and exit statuses. Their options are in the tables.
+ *
+ * Loaded only to print: a run that asks for no help pays nothing for these texts.
+ */
+import { BROKER_OPTIONS } from "./broker.ts";
+import { DB_ACTIONS, DB_OPTIONS } from "./db.ts";
+import type { OptionTable } from "./option.ts";
+import { PUB_OPTIONS } from "./pub.ts";
+import { RR_OPTIONS } from "./rr.ts";
+import { SUB_OPTIONS } from "./sub.ts";
+
+export type ProgramName = "ts-broker" | "ts-pub" | "ts-sub" | "ts-rr";
+
+export interface Example {
+  /** What it does: a sentence. */
+  readonly text: string;
+  readonly command: string;
+}
+
+/** What a program does when its first word says so. */
+export interface Command {
+  readonly name: string;
+  /** For completion: starts with a verb, no full stop. */
+  readonly brief: string;
+  /** The words that may follow, and what they do. */
+  readonly actions: Readonly<Record<string, string>>;
+  /** What follows program and name, a line for each way of calling it. */
+  readonly usage: readonly string[];
+  /** Paragraphs. */
+  readonly description: readonly string[];
+  readonly options: OptionTable;
+  readonly examples: readonly Example[];
+}
+
+export interface Program {
+  readonly name: ProgramName;
+  /** Section of the manual. */
+  readonly section: 1 | 8;
+  /** What it is, after the name and a dash: no full stop. */
+  readonly summary: string;
+  readonly commands: readonly Command[];
+  /** What follows the name, a line for each way of calling it. */
+  readonly usage: readonly string[];
+  /** Paragraphs. The first one is in --help, too. */
+  readonly description: readonly string[];
+  readonly options: OptionTable;
+  readonly examples: readonly Example[];
+  /** Files that it reads by itself. */
+  readonly files?: readonly (readonly [path: string, meaning: string])[];
+  readonly exitStatuses: readonly (readonly [status: string, meaning: string])[];
+  readonly seeAlso: readonly string[];
+}
+
+/** The option files of a program, for which mosquitto's names count. */
+function optionFiles(name: string): NonNullable<Program["files"]> {
+  return [
+    [`$XDG_CONFIG_HOME/${name}`, "Options, as the -o option has them."],
+    [`$HOME/.config/${name}`, "The same, where XDG_CONFIG_HOME is not set."],
+  ];
+}
+
+const PUB: Program = {
+  name: "ts-pub",
+  section: 1,
+  summary: "publish messages over MQTT",
+  commands: [],
+  usage: ["-t TOPIC {-m TEXT | -f FILE | -l | -s | -n} [-h HOST] [-p PORT] [-q LEVEL] [-r] [...]"],
+  description: [
+    "Publishes a message on a topic and exits, or one message for each line of standard input.",
+    [
+      "It takes the options of mosquitto_pub(1). An option's value is always the next word,",
+      "whatever it begins with, and options are not joined: -q 1, not -q1 or --qos=1.",
+    ].join(" "),
+    [
+      "It exits with status 0 only when every message has been handed over: with QoS 1 and 2, when",
+      "the broker has acknowledged it. Lines of QoS 1 and 2 survive a lost connection.",
+    ].join(" "),
+  ],
+  options: PUB_OPTIONS,
+  files: optionFiles("mosquitto_pub"),
+  examples: [
+    { text: "Publish a temperature, to be retained.", command: "ts-pub -t home/attic -m 21.5 -r" },
+    {
+      text: "Publish what a command prints, line by line, each delivered at least once.",
+      command: "vmstat 5 | ts-pub -t host/vmstat -q 1 -l",
+    },
+    { text: "Forget the retained message of a topic.", command: "ts-pub -t home/attic -n -r" },
+    {
+      text: "Leave a will, and mark the message as JSON (MQTT 5.0).",
+      command: "ts-pub -t a -m '{}' --will-topic a/gone -D publish content-type application/json",
+    },
+  ],
+  exitStatuses: [
+    ["0", "Everything was delivered."],
+    ["1", "Wrong usage, --help, --version, or no connection."],
+    ["8", "TLS was not agreed on."],
+    ["other", "The reason code with which the broker refused the connection or a message."],
+  ],
+  seeAlso: ["ts-sub(1)", "ts-rr(1)", "ts-broker(8)"],
+};
+
+const SUB: Program = {
+  name: "ts-sub",
+  section: 1,
+  summary: "subscribe to topics over MQTT and print the messages",
+  commands: [],
+  usage: ["-t FILTER... [-h HOST] [-p PORT] [-q LEVEL] [-v] [-F FORMAT] [-C COUNT] [...]"],
+  description: [
+    "Subscribes to topics and prints every message until it is told to stop.",
+    [
+      "It takes the options of mosquitto_sub(1). An option's value is always the next word,",
+      "whatever it begins with, and options are not joined: -q 1, not -q1 or --qos=1.",
+    ].join(" "),
+    "When the connection is lost it connects and subscribes again, for as long as it takes.",
+  ],
+  options: SUB_OPTIONS,
+  files: optionFiles("mosquitto_sub"),
+  examples: [
+    { text: "Print everything below home, with topics.", command: "ts-sub -t 'home/#' -v" },
+    {
+      text: "Wait ten seconds at most for one message.",
+      command: "ts-sub -t home/attic -C 1 -W 10",
+    },
+    {
+      text: "Print time, topic and payload.",
+      command: "ts-sub -t 'home/+' -F '%I %t %p'",
+    },
+    {
+      text: "Keep a session, so that nothing of QoS 1 is missed while away.",
+      command: "ts-sub -t 'orders/#' -q 1 -c -i till-3",
+    },
+    {
+      text: "Forget every retained message below old.",
+      command: "ts-sub -t 'old/#' --remove-retained --retained-only",
+    },
+  ],
+  exitStatuses: [
+    ["0", "It ended as asked, or by a signal once connected."],
+    ["1", "Wrong usage, --help, --version, or no connection."],
+    ["8", "TLS was not agreed on."],
+    ["27", "The time given with -W is over."],
+    ["other", "The reason code with which the broker refused the connection or a subscription."],
+  ],
+  seeAlso: ["ts-pub(1)", "ts-rr(1)", "ts-broker(8)"],
+};
+
+const RR: Program = {
+  name: "ts-rr",
+  section: 1,
+  summary: "send a request over MQTT and print the response",
+  commands: [],
+  usage: ["-t TOPIC -e RESPONSE_TOPIC {-m TEXT | -f FILE | -s | -n} [-h HOST] [-p PORT] [...]"],
+  description: [
+    "Publishes a request, waits for one message on the response topic and prints it.",
+    [
+      "With MQTT 5.0, which is the default, the request says where the response is to go.",
+      "The first message on the response topic is the response, whoever sent it.",
+    ].join(" "),
+    [
+      "It takes the options of mosquitto_rr(1). An option's value is always the next word,",
+      "whatever it begins with, and options are not joined: -q 1, not -q1 or --qos=1.",
+    ].join(" "),
+  ],
+  options: RR_OPTIONS,
+  files: optionFiles("mosquitto_rr"),
+  examples: [
+    {
+      text: "Ask a lamp for its state, for five seconds at most.",
+      command: "ts-rr -t lamp/get -e lamp/answers/me -n -W 5",
+    },
+    {
+      text: "Send a file, and see how long the response takes.",
+      command: "ts-rr -t rpc/sum -e rpc/answers -f numbers.json --latency",
+    },
+  ],
+  exitStatuses: [
+    ["0", "The response is printed, or a signal ended it once connected."],
+    ["1", "Wrong usage, --help, --version, or no connection."],
+    ["8", "TLS was not agreed on."],
+    ["27", "The time given with -W is over."],
+    ["other", "The reason code with which the broker refused."],
+  ],
+  seeAlso: ["ts-pub(1)", "ts-sub(1)", "ts-broker(8)"],
+};
+
+const DB: Command = {
+  name: "db",
+  brief: "Look into a database",
+  actions: DB_ACTIONS,
+  usage: ["dump [--stats | --client-stats | --json] FILE", "check FILE"],
+  description: [
+    [
+      "Prints or checks what a broker keeps: a mosquitto.db of version 2 to 6, or the SQLite",
+      "database of ts-broker and of mosquitto's persist-sqlite plugin. It changes nothing.",
+    ].join(" "),
+    [
+      "The broker has its database for itself while it runs: stop it first, or look into a copy.",
+      "A copy of an SQLite database needs the file beside it whose name ends in -wal, too.",
+    ].join(" "),
+    [
+      "dump prints every entry with its fields, as mosquitto_db_dump(1) does. Its exit status is 1",
+      "when the file is no database or a damaged one, else 0, even when there is no such file.",
+    ].join(" "),
+    [
+      "check goes through the whole file and prints what it is, how much there is, and a line for",
+      "each problem: what is damaged, and what names something that is not there. Its exit status",
+      "is 0 when the database is good, else 1.",
+    ].join(" "),
+  ],
+  options: DB_OPTIONS,
+  examples: [
+    {
+      text: "Print what an old mosquitto has kept.",
+      command: "ts-broker db dump /var/lib/mosquitto/mosquitto.db",
+    },
+    {
+      text: "Find the clients with the longest queues.",
+      command: "ts-broker db dump --client-stats mosquitto.sqlite3 | sort -k 6 -n",
+    },
+    { text: "Check a database before a move.", command: "ts-broker db check mosquitto.sqlite3" },
+  ],
+};
+
+const BROKER: Program = {
+  name: "ts-broker",
+  section: 8,
+  summary: "an MQTT broker",
+  commands: [DB],
+  usage: ["[-c config_file] [-d] [-h] [-p port] [-v]", "db {dump | check} FILE"],
+  description: [
+    "Takes MQTT 3.1, 3.1.1 and 5.0 clients and hands messages from publishers to subscribers.",
+    [
+      "Without a configuration that names a listener, only this machine can connect: on port 1883,",
+      "or those of the port option.",
+    ].join(" "),
+    "It takes the options and the configuration file of mosquitto(8).",
+    [
+      "SIGINT and SIGTERM stop it. SIGHUP has it read its configuration and open its log file",
+      "again. SIGUSR1 has it write what is in its write-ahead log into the database, which is one",
+      "file then. SIGUSR2 prints the tree of subscriptions on standard output.",
+    ].join(" "),
+  ],
+  options: BROKER_OPTIONS,
+  examples: [
+    { text: "Try it, with every packet in the log.", command: "ts-broker -v" },
+    {
+      text: "Serve a configuration, after checking it.",
+      command: "ts-broker -c broker.conf --test-config && ts-broker -c broker.conf",
+    },
+  ],
+  exitStatuses: [
+    ["0", "It was asked to stop, or only to print something."],
+    ["1", "It could not listen, or could not start for another reason."],
+    ["3", "Wrong usage or configuration."],
+  ],
+  seeAlso: ["ts-broker.conf(5)", "ts-pub(1)", "ts-sub(1)"],
+};
+
+export const PROGRAMS: Readonly<Record<ProgramName, Program>> = {
+  "ts-broker": BROKER,
+  "ts-pub": PUB,
+  "ts-sub": SUB,
+  "ts-rr": RR,
+};

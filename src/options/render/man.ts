@@ -1,0 +1,158 @@
+/** Man pages, in the macros of man(7): one for each program, and ts-broker.conf(5). */
+import { DIRECTIVES, type Entry } from "../conf/directives.ts";
+import type { Description } from "../option.ts";
+import type { Command, Example, Program } from "../programs.ts";
+
+export function renderMan(program: Program): string {
+  const { name, section, summary, options } = program;
+  const groups = grouped(Object.values(options), (row) => row.group);
+  return page([
+    head(name, section, summary),
+    ".SH SYNOPSIS",
+    ...program.usage.flatMap((line) => [`.B ${roff(name)}`, roff(line), ".br"]).slice(0, -1),
+    ".SH DESCRIPTION",
+    ...program.description.flatMap((paragraph) => [".PP", sentences(paragraph)]),
+    ".SH OPTIONS",
+    ...groups.flatMap(([group, rows]) => [`.SS "${group}"`, ...rows.flatMap(optionLines)]),
+    ...program.commands.flatMap((command) => commandLines(name, command)),
+    ".SH EXAMPLES",
+    ...[program, ...program.commands].flatMap(({ examples }) => examples).flatMap(exampleLines),
+    ...fileLines(program),
+    '.SH "EXIT STATUS"',
+    ...program.exitStatuses.flatMap(([status, meaning]) => [
+      ".TP",
+      `.B ${roff(status)}`,
+      sentences(meaning),
+    ]),
+    seeAlso(program.seeAlso),
+  ]);
+}
+
+export function renderConfMan(): string {
+  const groups = grouped(DIRECTIVES, ({ row }) => row.group);
+  return page([
+    head("ts-broker.conf", 5, "the configuration of ts-broker"),
+    ".SH DESCRIPTION",
+    sentences(
+      [
+        "The file has one option a line: its name, a space and its value, without quotes.",
+        "A line that begins with # is a comment. It is a mosquitto.conf(5): what is written for",
+        "mosquitto is read in the same way, and an option that ts-broker cannot carry out yet is",
+        "refused, not ignored.",
+      ].join(" "),
+    ),
+    ".PP",
+    sentences("An option for which there is no default given here is off unless given."),
+    ".SH FILES",
+    ".TP",
+    option("include_dir", "DIRECTORY"),
+    sentences(
+      [
+        "Reads every file of the directory whose name ends in .conf, in the order of the alphabet.",
+        "It may be given more than once, in the main file only.",
+      ].join(" "),
+    ),
+    ...groups.flatMap(([group, entries]) => [
+      `.SH "${group.toUpperCase()}"`,
+      ...entries.flatMap(directiveLines),
+    ]),
+    ".SH EXAMPLES",
+    ".nf",
+    "listener 1883",
+    "allow_anonymous true",
+    `max_queued_messages 5000`,
+    ".fi",
+    seeAlso(["ts-broker(8)"]),
+  ]);
+}
+
+function commandLines(program: string, { name, usage, description, options }: Command): string[] {
+  return [
+    `.SH "${roff(name.toUpperCase())} COMMAND"`,
+    ...usage
+      .flatMap((line) => [`.B ${roff(program)} ${roff(name)}`, roff(line), ".br"])
+      .slice(0, -1),
+    ...description.flatMap((paragraph) => [".PP", sentences(paragraph)]),
+    ...Object.values(options).flatMap(optionLines),
+  ];
+}
+
+function fileLines({ files = [] }: Program): string[] {
+  const entries = files.flatMap(([path, meaning]) => [
+    ".TP",
+    `.I ${roff(path)}`,
+    sentences(meaning),
+  ]);
+  return entries.length === 0 ? [] : [".SH FILES", ...entries];
+}
+
+function exampleLines({ text, command }: Example): string[] {
+  return [".PP", sentences(text), ".PP", ".RS 4", ".nf", roff(command), ".fi", ".RE"];
+}
+
+function optionLines({ short, long, value, text }: Description): string[] {
+  const names = [short && `-${short}`, long && `--${long}`].filter((name) => name !== undefined);
+  const term = names.map((name) => `\\fB${roff(name)}\\fR`).join(", ");
+  const operand = value === undefined ? "" : ` \\fI${roff(value)}\\fR`;
+  return [".TP", term + operand, sentences(text)];
+}
+
+function directiveLines({ row }: Entry): string[] {
+  const aliases = (row.aliases ?? []).map((alias) => [".TQ", option(alias, row.value)]);
+  const again = row.reload === "no" ? [] : ["It is read again on SIGHUP."];
+  return [
+    ".TP",
+    option(row.name, row.value),
+    ...aliases.flat(),
+    sentences([row.text, ...again].join(" ")),
+  ];
+}
+
+function option(name: string, value: string): string {
+  return `\\fB${roff(name)}\\fR \\fI${roff(value)}\\fR`;
+}
+
+function head(name: string, section: number, summary: string): string {
+  const title = `.TH "${roff(name.toUpperCase())}" ${section} "" "ts-mqtt" "ts-mqtt"`;
+  return `${title}\n.SH NAME\n${roff(name)} \\- ${roff(summary)}`;
+}
+
+function seeAlso(names: readonly string[]): string {
+  const lines = names.map((name) => `.BR ${roff(name).replace("(", " (")}`);
+  return `.SH "SEE ALSO"\n${lines.join(" ,\n")}`;
+}
+
+/** Rows by their heading, in the order in which headings come first. */
+function grouped<Row>(rows: readonly Row[], headingOf: (row: Row) => string): [string, Row[]][] {
+  const groups = new Map<string, Row[]>();
+  for (const row of rows) {
+    const heading = headingOf(row);
+    groups.set(heading, [...(groups.get(heading) ?? []), row]);
+  }
+  return [...groups];
+}
+
+/** One sentence a line, as roff wants it, each of them safe to begin a line. */
+function sentences(text: string): string {
+  return text
+    .split(/(?<=[.!?]) (?=[A-Z-])/)
+    .map((sentence) => roff(sentence).replace(/^[.']/, "\\&$&"))
+    .join("\n");
+}
+
+/** Hyphens that can be copied into a shell, and no character with a meaning of its own. */
+function roff(text: string): string {
+  return text
+    .replaceAll("\\", "\\e")
+    .replaceAll("-", "\\-")
+    .replaceAll("'", "\\(aq")
+    .replaceAll("`", "\\(ga")
+    .replaceAll("~", "\\(ti")
+    .replaceAll("^", "\\(ha")
+    .replaceAll("∞", "\\(if");
+}
+
+function page(lines: readonly string[]): string {
+  const note = '.\\" Made from the option tables by src/build/render.mjs. Do not edit.';
+  return `${[note, ...lines].join("\n")}\n`;
+}

@@ -1,0 +1,351 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { ConfigurationReader, type Files } from "../../../../src/options/conf/conf-file.ts";
+import type { CommandLine } from "../../../../src/options/conf/configuration.ts";
+import { UsageError } from "../../../../src/options/usage-error.ts";
+
+const PLAIN: CommandLine = { ports: [], verbose: false, quiet: false };
+const NO_FILES: Files = { list: () => undefined, read: () => undefined };
+
+describe("a configuration without a listener", () => {
+  it("is for this machine only, on 1883 of both loopback addresses, and lets anybody in", () => {
+    const { localOnly, listeners } = read("").configuration;
+    expect(localOnly).toBe(true);
+    expect(listeners.map(({ host, port }) => [host, port])).toEqual([
+      ["127.0.0.1", 1883],
+      ["::1", 1883],
+    ]);
+    expect(listeners.every(({ allowAnonymous }) => allowAnonymous)).toBe(true);
+  });
+
+  it("takes the ports of the command line", () => {
+    const { listeners } = read("", { ...PLAIN, ports: [1, 2] }).configuration;
+    expect(listeners.map(({ host, port }) => `${host} ${port}`)).toEqual([
+      "127.0.0.1 1",
+      "::1 1",
+      "127.0.0.1 2",
+      "::1 2",
+    ]);
+  });
+
+  it("heeds what is said of access, family and limits", () => {
+    const text = "socket_domain ipv6\nallow_anonymous false\nmax_connections 5\nmax_qos 1\n";
+    const { localOnly, listeners } = read(text).configuration;
+    expect(localOnly).toBe(true);
+    expect(listeners).toHaveLength(1);
+    expect(listeners[0]).toMatchObject({
+      host: "::1",
+      allowAnonymous: false,
+      maxConnections: 5,
+      maxQos: 1,
+    });
+  });
+
+  it("has mosquitto's defaults", () => {
+    const { general, log, allowZeroLengthClientid, listeners } = read("").configuration;
+    expect(general).toMatchObject({
+      allowDuplicateMessages: true,
+      checkRetainSource: false,
+      clientidPrefixes: "",
+      connectionMessages: true,
+      globalMaxClients: -1,
+      maxInflightMessages: 20,
+      maxKeepalive: 0,
+      maxPacketSize: 2_000_000,
+      maxQueuedMessages: 1000,
+      packetBufferSize: 4096,
+      persistentClientExpiration: 0,
+      queueQos0Messages: false,
+      retainAvailable: true,
+      retainExpiryIntervalMs: 0,
+      sysInterval: 10,
+      user: undefined,
+    });
+    expect(log).toEqual({
+      destinations: [{ to: "stderr" }],
+      types: ["error", "warning", "notice", "information"],
+      facility: undefined,
+      timestamp: true,
+      timestampFormat: undefined,
+    });
+    expect(allowZeroLengthClientid).toBe(true);
+    expect(listeners[0]).toMatchObject({
+      acceptProtocolVersions: [3, 4, 5],
+      autoIdPrefix: "auto-",
+      maxConnections: -1,
+      maxQos: 2,
+      maxTopicAlias: 10,
+      maxTopicAliasBroker: 10,
+      mountPoint: "",
+      protocol: "mqtt",
+      useUsernameAsClientid: false,
+    });
+  });
+});
+
+describe("listeners", () => {
+  it("stand on all addresses unless one is named, and let nobody in without a name", () => {
+    const { localOnly, listeners } = read("listener 1884\nlistener 1885 ::1\n").configuration;
+    expect(localOnly).toBe(false);
+    expect(listeners.map(({ host, port, allowAnonymous }) => [host, port, allowAnonymous])).toEqual(
+      [
+        [undefined, 1884, false],
+        ["::1", 1885, false],
+      ],
+    );
+    expect(read("listener 1884 * # all\n").configuration.listeners[0]).not.toHaveProperty("host");
+  });
+
+  it("put the ports of the command line out of force", () => {
+    const { listeners } = read("listener 1884\n", { ...PLAIN, ports: [1] }).configuration;
+    expect(listeners.map(({ port }) => port)).toEqual([1884]);
+  });
+
+  it("own the options below them", () => {
+    const text = [
+      "listener 1",
+      "max_connections 5",
+      "accept_protocol_versions 3, 5",
+      "listener 2",
+      "listener_allow_anonymous true",
+      "listener_auto_id_prefix two-",
+      "mount_point  in the house/ ",
+      "max_topic_alias_broker 0",
+    ].join("\n");
+    const [one, two] = read(text).configuration.listeners;
+    expect(one).toMatchObject({
+      maxConnections: 5,
+      acceptProtocolVersions: [3, 5],
+      mountPoint: "",
+    });
+    expect(two).toMatchObject({
+      maxConnections: -1,
+      allowAnonymous: true,
+      autoIdPrefix: "two-",
+      mountPoint: "in the house/",
+      maxTopicAliasBroker: 0,
+    });
+  });
+
+  it("end with the default one, when a port or an address makes it", () => {
+    const { listeners } = read("port 1\nbind_address ::1\nlistener 2\n").configuration;
+    expect(listeners.map(({ host, port }) => [host, port])).toEqual([
+      [undefined, 2],
+      ["::1", 1],
+    ]);
+    const later = read("listener 2\nmax_qos 1\nport 1\nmax_qos 0\n").configuration.listeners;
+    expect(later.map(({ port, maxQos }) => [port, maxQos])).toEqual([
+      [2, 1],
+      [1, 0],
+    ]);
+  });
+
+  it("are joined by a default one when options come before the first, and that is said", () => {
+    const { configuration, notes } = read("max_connections 5\nlistener 2\n");
+    expect(configuration.listeners.map(({ port }) => port)).toEqual([2, 1883]);
+    expect(notes).toHaveLength(1);
+    expect(read("max_connections -1\nlistener 2\n").configuration.listeners).toHaveLength(1);
+  });
+
+  it("share what is said of access, unless it is theirs", () => {
+    const shared = read("listener 1\nallow_anonymous true\nlistener 2\n").configuration;
+    expect(shared.listeners.map(({ allowAnonymous }) => allowAnonymous)).toEqual([true, true]);
+    const own = read(
+      "per_listener_settings true\nlistener 1\nallow_anonymous true\n" +
+        "auto_id_prefix a\nlistener 2\n",
+    ).configuration;
+    expect(own.listeners.map(({ allowAnonymous }) => allowAnonymous)).toEqual([true, false]);
+    expect(own.listeners.map(({ autoIdPrefix }) => autoIdPrefix)).toEqual(["a", "auto-"]);
+  });
+});
+
+describe("logging", () => {
+  it("gathers destinations and types, and starts anew at none", () => {
+    const text = "log_dest stdout\nlog_dest file /a b\nlog_type error\nlog_type debug\n";
+    expect(read(text).configuration.log).toMatchObject({
+      destinations: [{ to: "stdout" }, { to: "file", path: "/a b" }],
+      types: ["error", "debug"],
+    });
+    expect(read("log_dest stderr\nlog_dest none\n").configuration.log.destinations).toEqual([]);
+    expect(read("log_type all\nlog_type none\n").configuration.log.types).toEqual([]);
+    expect(read("log_type none\nlog_type all\n").configuration.log.types).toHaveLength(9);
+  });
+
+  it("is overridden by -v, and that by -q", () => {
+    const types = (commandLine: Partial<CommandLine>) =>
+      read("log_type error\n", { ...PLAIN, ...commandLine }).configuration.log.types;
+    expect(types({ verbose: true })).toHaveLength(9);
+    expect(types({ verbose: true, quiet: true })).toEqual([]);
+  });
+});
+
+describe("values", () => {
+  it.each([
+    ["max_inflight_messages 65535", "maxInflightMessages", 0],
+    ["max_inflight_messages -1", "maxInflightMessages", 0],
+    ["max_queued_messages -1", "maxQueuedMessages", 0],
+    ["max_queued_messages 0x10", "maxQueuedMessages", 16],
+    ["max_keepalive 0", "maxKeepalive", 0],
+    ["retain_expiry_interval 2", "retainExpiryIntervalMs", 120_000],
+    ["persistent_client_expiration 90s", "persistentClientExpiration", 90],
+    ["persistent_client_expiration 2m", "persistentClientExpiration", 5_184_000],
+    ["user  a b ", "user", "a b"],
+    ["websockets_headers_size 100", "packetBufferSize", 100],
+    ["global_max_clients 7", "globalMaxClients", 7],
+  ])("%s", (line, key, value) => {
+    expect(read(`${line}\r\n`).configuration.general).toHaveProperty(key, value);
+  });
+});
+
+describe("a line that cannot be", () => {
+  it("is refused with its place", () => {
+    expect(refusalOf("# a comment\n\nmax_packet_size 19\n")).toBe(
+      "Error: Invalid max_packet_size value (19).\nError found at t.conf:3.",
+    );
+  });
+
+  it.each([
+    ["max_queued_messages 1x", "Error: Invalid max_queued_messages value (1x)."],
+    ["retain_expiry_interval 0", "Error: Invalid retain_expiry_interval value (0)."],
+    ["accept_protocol_versions 3", "Error: You must use create a listener before using the"],
+    [
+      "listener 1\naccept_protocol_versions 6",
+      "Error: Invalid accept_protocol_versions value (6).",
+    ],
+    ["listener 1\naccept_protocol_versions ", "Error: Empty accept_protocol_versions value"],
+    ["listener 1\nlistener_auto_id_prefix", "Error: Empty listener_auto_id_prefix value"],
+    ["log_type", "Error: Empty log_type value in configuration."],
+    ["listener 1\nprotocol", "Error: Empty protocol value in configuration."],
+    [`auto_id_prefix ${"x".repeat(51)}`, "Error: auto_id_prefix length must be <= 50."],
+    ["listener 1.5", "Error: Invalid port value (1.5)."],
+    ["listener 12ab", "Error: Invalid port value (12ab)."],
+    ["max_packet_size 99999999999999999999", "Error: Invalid max_packet_size value"],
+  ])("%s", (text, start) => expect(refusalOf(`${text}\n`)).toContain(start));
+
+  it("names the option that was meant", () => {
+    expect(refusalOf("max_conections 5\n")).toBe(
+      'Error: Unknown configuration variable "max_conections".\n' +
+        'Error found at t.conf:1.\nDid you mean "max_connections"?',
+    );
+    expect(refusalOf("lisetner 1883\n")).toContain('Did you mean "listener"?');
+    expect(refusalOf("pasword_file x\n")).toContain('Did you mean "password_file"?');
+    expect(refusalOf("frobnicate x\n")).not.toContain("Did you mean");
+    expect(refusalOf(`${"x".repeat(100_000)}\n`)).not.toContain("Did you mean");
+  });
+
+  it.each([
+    ["password_file /x", "password_file"],
+    ["plugin /lib/x.so", "plugin"],
+    ["auth_plugin_deny_special_chars true", "auth_plugin_deny_special_chars"],
+    ["connection x", "connection"],
+    ["enable_control_api true", "enable_control_api true"],
+    ["log_dest dlt", "log_dest dlt"],
+    ["log_dest syslog", "log_dest syslog"],
+    ["listener 1\nprotocol websockets", "protocol websockets"],
+    ["listener 1\ncafile x", "cafile"],
+    ["listener 0 /tmp/x", "listener 0 /tmp/x"],
+  ])("is refused and not ignored when it comes later: %s", (text, what) => {
+    expect(refusalOf(`${text}\n`)).toContain(
+      `Error: '${what}' is not supported yet by this version of ts-broker.\nError found at t.conf:`,
+    );
+  });
+
+  it("is refused when it is no text", () => {
+    const bytes = Buffer.concat([Buffer.from("user \ufffd\nuser "), Buffer.from([0xff, 0x0a])]);
+    expect(refusalOf(bytes)).toBe(
+      "Error: Malformed UTF-8 in configuration file.\nError found at t.conf:2.",
+    );
+    expect(refusalOf("user \ufffd\n")).toBeUndefined();
+  });
+});
+
+describe("include_dir", () => {
+  const files: Files = {
+    list: (name) => (name === "d" ? ["b.conf", "a.conf", "B.conf", "x.txt", "c.conf"] : undefined),
+    read: (path) => Buffer.from(path === "d/c.conf" ? "include_dir gone\n" : "sys_interval 3\n"),
+  };
+
+  it("reads *.conf in the order of the alphabet, upper case first between equals", () => {
+    const { notes, configuration } = read("include_dir d\n", PLAIN, files);
+    expect(notes).toEqual([
+      "information: Loading config file d/a.conf",
+      "information: Loading config file d/B.conf",
+      "information: Loading config file d/b.conf",
+      "information: Loading config file d/c.conf",
+    ]);
+    expect(configuration.general.sysInterval).toBe(3);
+  });
+
+  it("gives both places of a mistake", () => {
+    const bad = { list: () => ["a.conf"], read: () => Buffer.from("\nfoo_bar 1\n") };
+    expect(refusalOf("include_dir d\n", bad)).toBe(
+      'Error: Unknown configuration variable "foo_bar".\n' +
+        "Error found at 'd/a.conf:2'.\nError found at t.conf:1.",
+    );
+  });
+
+  it("refuses what cannot be read", () => {
+    expect(refusalOf("include_dir gone\n", files)).toContain("Unable to open include_dir 'gone'.");
+    const unreadable = { list: () => ["a.conf"], read: () => undefined };
+    expect(refusalOf("include_dir d\n", unreadable)).toContain(
+      "Unable to open config file d/a.conf",
+    );
+  });
+});
+
+describe("several files", () => {
+  it("add up", () => {
+    const reader = new ConfigurationReader(NO_FILES, () => {});
+    reader.readFile("a", Buffer.from("listener 1\n"));
+    reader.readFile("b", Buffer.from("max_qos 1\nlistener 2\n"));
+    const { listeners } = reader.complete(PLAIN);
+    expect(listeners.map(({ port, maxQos }) => [port, maxQos])).toEqual([
+      [1, 1],
+      [2, 2],
+    ]);
+  });
+});
+
+describe("any input", () => {
+  const whole = Buffer.from(
+    "# é\r\nlistener 1883 ::1\r\nmount_point é/\nmax_qos 1\nlog_dest file /x y\nport 12\nuser ü\n",
+  );
+
+  it("is read or refused wherever it is cut", () => {
+    for (let cut = 0; cut <= whole.length; cut++) refusalOf(whole.subarray(0, cut));
+  });
+
+  it("causes nothing but UsageError", () => {
+    const name = fc.constantFrom("listener", "port", "log_type", "max_qos", "user", "mount_point");
+    const line = fc.oneof(
+      fc.string(),
+      fc.tuple(name, fc.string()).map((words) => words.join(" ")),
+    );
+    fc.assert(
+      fc.property(fc.array(line), (lines) => void refusalOf(lines.join("\n"))),
+      { seed: 1 },
+    );
+    fc.assert(
+      fc.property(fc.uint8Array(), (bytes) => void refusalOf(Buffer.from(bytes))),
+      { seed: 1 },
+    );
+  });
+});
+
+function read(text: string, commandLine = PLAIN, files = NO_FILES) {
+  const notes: string[] = [];
+  const reader = new ConfigurationReader(files, (type, note) => notes.push(`${type}: ${note}`));
+  reader.readFile("t.conf", Buffer.from(text));
+  return { configuration: reader.complete(commandLine), notes };
+}
+
+/** What a file is refused with; undefined when it is good. Any other error escapes. */
+function refusalOf(text: string | Buffer, files = NO_FILES): string | undefined {
+  try {
+    new ConfigurationReader(files, () => {}).readFile("t.conf", Buffer.from(text as string));
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    return error.message;
+  }
+}
