@@ -1,0 +1,286 @@
+/**
+ * The broker: connections in, links out. Pure and synchronous.
+ *
+ * It is told: a client came (`accept`), time went on (`onTick`), the turn is over (`onTurnEnd`),
+ * changes are safe (`onDurable`). It answers on links, a store and a log that it was handed.
+ *
+ * A turn: whoever runs it sets the time, hands over the chunks that came, and calls `onTurnEnd`.
+ * There the batch of changes goes to the store, acknowledgements whose changes are safe are
+ * written, and the links that woke are flushed by their owner.
+ */
+import { Deadlines } from "../core/base/deadlines.ts";
+import type { Qos } from "../core/codec/packets.ts";
+import { PublishView } from "../core/codec/publish.ts";
+import { type ProtocolError, REASONS, type ReasonName } from "../core/errors.ts";
+import { Connection, type Ending } from "./connection.ts";
+import { Counters } from "./counters.ts";
+import { HeldPackets } from "./durable/held.ts";
+import { restore } from "./durable/restore.ts";
+import type { RestoredDelivery, RestoredState } from "./durable/restored.ts";
+import { type OnDurable, type Store, type StoreOwner, VolatileStore } from "./durable/store.ts";
+import { distribute } from "./fan-out.ts";
+import { Kept } from "./kept.ts";
+import { BROKER_SOURCE, type Message, madeMessage } from "./message.ts";
+import { handedOn } from "./on/publish.ts";
+import { Retained } from "./retained.ts";
+import { isReserved, type Route, Router } from "./router.ts";
+import type { PendingWill, Session } from "./session.ts";
+import { Sessions } from "./sessions.ts";
+import type { BrokerSettings, ListenerSettings } from "./settings.ts";
+import { SysTopics } from "./sys.ts";
+import { Trace } from "./trace.ts";
+import type { Access, Authenticator, Chance, Link, Log } from "./world.ts";
+
+/** What a broker is made of. */
+export interface BrokerParts {
+  readonly settings: BrokerSettings;
+  readonly log: Log;
+  readonly chance: Chance;
+  /** Makes the store, which reports what is safe; absent: nothing outlives the process. */
+  readonly store?: (onDurable: OnDurable, owner: StoreOwner) => Store;
+  /** What the store had kept. */
+  readonly restored?: RestoredState;
+  /** Absent: a listener's `allowAnonymous` decides for everybody. */
+  readonly authenticator?: Authenticator;
+  /** Absent: everybody may publish and receive everything but the reserved topics. */
+  readonly access?: Access;
+  /** As `$SYS/broker/version` shows it. */
+  readonly version: string;
+  /** The time it begins at, in milliseconds of a clock that only goes forward. */
+  readonly now: number;
+  /** What the wall clock showed, in Unix milliseconds, when `now` was 0. */
+  readonly epoch?: number;
+  /** Bytes of memory in use, for `$SYS`. */
+  readonly memory?: Memory;
+  /** Highest packet identifier given out; 65535 outside tests. */
+  readonly packetIdMax?: number;
+}
+
+/** Memory of the process, in bytes: now, and the most there was. */
+export interface Memory {
+  current(): number;
+  peak(): number;
+}
+
+const UNKNOWN_MEMORY: Memory = { current: () => 1, peak: () => 1 };
+
+/** What the log calls the reasons a connection ended for (mosquitto-2.1 a.7). */
+const ENDING_WORDS: Partial<Record<ReasonName, string>> = {
+  malformedPacket: "malformed packet",
+  packetTooLarge: "oversize packet",
+  notAuthorized: "not authorised",
+  quotaExceeded: "quota exceeded",
+  topicAliasInvalid: "topic alias invalid",
+  qosNotSupported: "QoS too high",
+  retainNotSupported: "retain not supported",
+};
+
+export class Broker implements StoreOwner {
+  settings: BrokerSettings;
+  readonly log: Log;
+  readonly chance: Chance;
+  readonly authenticator: Authenticator | null;
+  readonly access: Access | null;
+  readonly version: string;
+  readonly epoch: number;
+  readonly memory: Memory;
+  readonly store: Store;
+  readonly held = new HeldPackets();
+  readonly counters = new Counters();
+  readonly deadlines = new Deadlines();
+  readonly router: Router;
+  readonly retained = new Retained();
+  readonly kept = new Kept();
+  readonly sessions: Sessions;
+  readonly trace: Trace;
+  readonly sys: SysTopics;
+  /** For the PUBLISH being read; one serves all connections, for a packet is read at a time. */
+  readonly view = new PublishView();
+  /** This turn's time in milliseconds, of a clock that only goes forward. */
+  now: number;
+  private readonly connections = new Set<Connection>();
+  /** Those that are not read because the store is full. */
+  private heldUp = new Set<Connection>();
+
+  constructor(parts: BrokerParts) {
+    this.settings = parts.settings;
+    this.log = parts.log;
+    this.chance = parts.chance;
+    this.authenticator = parts.authenticator ?? null;
+    this.access = parts.access ?? null;
+    this.version = parts.version;
+    this.now = parts.now;
+    this.epoch = parts.epoch ?? 0;
+    this.memory = parts.memory ?? UNKNOWN_MEMORY;
+    const onDurable: OnDurable = (position) => this.held.onDurable(position);
+    this.store = parts.store?.(onDurable, this) ?? new VolatileStore(onDurable);
+    this.router = new Router(parts.settings.routesMax);
+    this.trace = new Trace(parts.log);
+    this.sessions = new Sessions(this, parts.packetIdMax ?? 65_535);
+    if (parts.restored !== undefined) restore(this, parts.restored);
+    this.sys = new SysTopics(this);
+    if (parts.settings.retainExpiryIntervalMs > 0) this.sweepRetained(this.now);
+    this.sys.start();
+  }
+
+  /** Connections that are open, with a CONNECT or without. */
+  get connectionCount(): number {
+    return this.connections.size;
+  }
+
+  /** Packets and bytes that clients have not read yet. */
+  waiting(): { readonly packets: number; readonly bytes: number } {
+    let packets = 0;
+    let bytes = 0;
+    for (const connection of this.connections) {
+      packets += connection.outlet.waitingCount;
+      bytes += connection.outlet.waitingBytes;
+    }
+    return { packets, bytes };
+  }
+
+  /** A client came. Null when there are as many as there may be: the link is to be closed. */
+  accept(link: Link, listener: ListenerSettings): Connection | null {
+    const { globalMaxConnections, connectionMessages } = this.settings;
+    if (globalMaxConnections >= 0 && this.connections.size >= globalMaxConnections) {
+      this.log.write("notice", "Client connection denied: global_max_connections exceeded.");
+      return null;
+    }
+    this.counters.socketsAccepted++;
+    if (connectionMessages) {
+      const { address, port } = link;
+      this.log.write("notice", `New connection from ${address}:${port} on port ${listener.port}.`);
+    }
+    const connection = new Connection(this, link, listener);
+    this.connections.add(connection);
+    return connection;
+  }
+
+  onFetched(session: Session, deliveries: readonly RestoredDelivery[]): void {
+    this.sessions.onFetched(session, deliveries);
+  }
+
+  /** `connection` is not read until the store has room. */
+  awaitRoom(connection: Connection): void {
+    this.heldUp.add(connection);
+  }
+
+  onRoom(): void {
+    const { heldUp } = this;
+    if (heldUp.size === 0) return;
+    this.heldUp = new Set();
+    for (const connection of heldUp) connection.goOn();
+  }
+
+  /** Time went on to `now`: deadlines that have come are acted on. */
+  onTick(now: number): void {
+    this.now = now;
+    this.deadlines.onTick(now);
+  }
+
+  /** The turn's chunks have all been handed over. */
+  onTurnEnd(): void {
+    this.store.commit();
+    this.held.onTurnEnd();
+  }
+
+  /** Publishes a message of the broker's own. */
+  publish(topic: string, payload: Buffer, qos: Qos, retain: boolean): void {
+    const message = madeMessage(topic, payload, qos, retain, BROKER_SOURCE);
+    if (retain) this.retain(message);
+    distribute(this, message, this.router.route(topic));
+  }
+
+  /** Publishes a message of the broker's own that is worth nothing after `seconds`. */
+  publishExpiring(topic: string, payload: Buffer, seconds: number): void {
+    const expiresAt = this.now + seconds * 1000;
+    const message = madeMessage(topic, payload, 2, false, BROKER_SOURCE, undefined, expiresAt);
+    distribute(this, message, this.router.route(topic));
+  }
+
+  /** Goes by other settings from now on: what connections were promised already stays. */
+  reconfigure(settings: BrokerSettings): void {
+    this.settings = settings;
+    this.sys.reconfigure();
+  }
+
+  publishWill(session: Session, will: PendingWill): void {
+    const { topic, payload, qos, retain, properties } = will;
+    if (isReserved(topic) || this.access?.mayPublish(session.source, topic) === false) return;
+    const seconds = properties.messageExpiryInterval ?? 0;
+    const expiresAt = seconds === 0 ? 0 : this.now + seconds * 1000;
+    const bytes = handedOn(properties);
+    const message = madeMessage(topic, payload, qos, retain, session.source, bytes, expiresAt);
+    if (retain) this.retain(message);
+    distribute(this, message, this.router.route(topic));
+  }
+
+  /** Keeps a message published with RETAIN, or forgets its topic's one where it is empty. */
+  retain(message: Message): void {
+    const { name } = message.topic;
+    if (message.payloadSize === 0) {
+      this.dropRetained(name);
+      return;
+    }
+    this.kept.add(message);
+    const previous = this.retained.put(message);
+    if (previous !== undefined) this.kept.remove(previous);
+    // What `$SYS` says is worth nothing after a restart.
+    if (!name.startsWith("$SYS/")) this.store.putRetained(message, previous);
+  }
+
+  dropRetained(topic: string): void {
+    const message = this.retained.remove(topic);
+    if (message === undefined) return;
+    this.kept.remove(message);
+    if (!topic.startsWith("$SYS/")) this.store.removeRetained(message);
+  }
+
+  /** `route` with the subscriptions as they are now, or the one that has taken its place. */
+  current(route: Route): Route {
+    return route.generation === this.router.generation ? route : this.router.refresh(route);
+  }
+
+  onProtocolError(connection: Connection, error: ProtocolError): void {
+    const why = ENDING_WORDS[error.reason] ?? "protocol error";
+    if (this.log.debug) this.log.write("debug", error.message);
+    if (connection.session === null) connection.refuse(why, null);
+    else connection.end({ why, code: REASONS[error.reason].code, will: true });
+  }
+
+  onConnectionEnded(connection: Connection, ending: Ending): void {
+    this.connections.delete(connection);
+    this.heldUp.delete(connection);
+    if (this.settings.connectionMessages) this.logEnd(connection, ending);
+    this.sessions.onConnectionEnded(connection, ending);
+  }
+
+  /** Orderly stop: every client is told, and every Will goes out, the delayed ones too (a.4). */
+  shutdown(): void {
+    // While there is somebody to receive them.
+    for (const session of [...this.sessions.values()]) this.sessions.onWillDue(session);
+    for (const connection of [...this.connections]) {
+      if (connection.session === null) connection.refuse("server shutting down", null);
+      else connection.end({ why: "server shutting down", code: 0x8b, will: true });
+    }
+    this.onTurnEnd();
+  }
+
+  private logEnd(connection: Connection, ending: Ending): void {
+    const { address, port } = connection.link;
+    const name = connection.clientId === "" ? "<unknown>" : connection.clientId;
+    const why = ending.why === null ? "." : `: ${ending.why}.`;
+    this.log.write("notice", `Client ${name} [${address}:${port}] disconnected${why}`);
+  }
+
+  /** retain_expiry_interval: what nobody asks for would otherwise stay for ever. */
+  private sweepRetained(now: number): void {
+    const expired: string[] = [];
+    this.retained.forEach((message) => {
+      if (message.isExpired(now)) expired.push(message.topic.name);
+    });
+    for (const topic of expired) this.dropRetained(topic);
+    const next = { at: 0, place: -1, onDeadline: (at: number) => this.sweepRetained(at) };
+    this.deadlines.set(next, now + this.settings.retainExpiryIntervalMs);
+  }
+}

@@ -1,0 +1,244 @@
+/**
+ * What goes out to one client: packets written where its link gathers them.
+ *
+ * Knows what the client takes, its version, packet size, topic aliases and mount point, and what it
+ * leaves unread. Ends nothing: what does not fit is not sent, and the caller is told.
+ *
+ * Hot path. Budget: no allocation per packet; a run of QoS 0 messages costs one copy.
+ */
+import { ACK_SIZE_MAX, writeAck } from "../core/codec/ack.ts";
+import type { Qos, Version } from "../core/codec/packets.ts";
+import { publishBodySize, writePublishStart } from "../core/codec/publish.ts";
+import { varintSize, writeVarint } from "../core/codec/varint.ts";
+import type { OutgoingAliases } from "../core/delivery/aliases.ts";
+import type { Broker } from "./broker.ts";
+import type { Message, Topic } from "./message.ts";
+import type { Run } from "./run.ts";
+import type { Link } from "./world.ts";
+
+const NO_BYTES = Buffer.alloc(0);
+
+export class Outlet {
+  /** As the log shows the client. */
+  clientId = "";
+  version: Version = 4;
+  /** The largest packet the client takes, in bytes [MQTT5-3.1.2-24]. */
+  packetSizeMax = Number.POSITIVE_INFINITY;
+  /** Null where the client takes none [MQTT5-3.1.2-27]. */
+  aliases: OutgoingAliases | null = null;
+  private readonly broker: Broker;
+  private readonly link: Link;
+  private readonly mountPoint: string;
+  /** QoS 0 messages written and not taken by the network; those of them that it was handed. */
+  private waitingPackets = 0;
+  private handedPackets = 0;
+
+  constructor(broker: Broker, link: Link, mountPoint: string) {
+    this.broker = broker;
+    this.link = link;
+    this.mountPoint = mountPoint;
+  }
+
+  /** Packets that the client has not read yet. */
+  get waitingCount(): number {
+    return this.link.backlogBytes === 0 ? 0 : this.waitingPackets;
+  }
+
+  /** Bytes of those and all other packets. */
+  get waitingBytes(): number {
+    const { backlogBytes, out } = this.link;
+    return backlogBytes === 0 ? 0 : backlogBytes + out.length;
+  }
+
+  /** The network has taken everything that was handed to it, and was handed what had gathered. */
+  onDrain(): void {
+    this.waitingPackets -= this.handedPackets;
+    this.handedPackets = this.waitingPackets;
+  }
+
+  /** Sends one whole packet. @returns False when the client takes none that large. */
+  send(packet: Buffer): boolean {
+    if (packet.length > this.packetSizeMax) return false;
+    this.link.out.append(packet, 0, packet.length);
+    this.count(packet.length);
+    this.link.wake();
+    return true;
+  }
+
+  sendAck(head: number, packetId: number, reasonCode: number): void {
+    const code = this.version === 5 ? reasonCode : 0;
+    const size = code === 0 ? ACK_SIZE_MAX - 1 : ACK_SIZE_MAX;
+    const { out } = this.link;
+    const at = out.reserve(size);
+    writeAck(out.bytes, at, head, packetId, code);
+    this.count(size);
+    this.link.wake();
+    if (this.broker.log.debug) this.broker.trace.sentAck(this.clientId, head, packetId, reasonCode);
+  }
+
+  /**
+   * Sends a PUBLISH.
+   *
+   * @param identifier Subscription identifier to go along in 5.0, 0 for none.
+   * @returns False when the client takes no packet that large: nothing was sent.
+   */
+  sendMessage(
+    message: Message,
+    qos: Qos,
+    retain: boolean,
+    dup: boolean,
+    packetId: number,
+    identifier: number,
+  ): boolean {
+    const head = 0x30 | (dup ? 8 : 0) | (qos << 1) | (retain ? 1 : 0);
+    const topic = this.topicBytes(message.topic);
+    const payloadSize = message.end - message.start;
+    if (this.version === 5) return this.sendMessage5(message, head, topic, packetId, identifier);
+    const bodySize = publishBodySize(topic.length, qos, -1, payloadSize);
+    const { out } = this.link;
+    const headerSize = 1 + varintSize(bodySize) + bodySize - payloadSize;
+    const at = out.reserve(headerSize);
+    writePublishStart(out.bytes, at, head, bodySize, topic, packetId);
+    out.append(message.bytes, message.start, message.end);
+    this.countPublish(headerSize + payloadSize, payloadSize);
+    if (this.broker.log.debug)
+      this.broker.trace.sentPublish(this.clientId, message, head, packetId);
+    return true;
+  }
+
+  /** Whether the client takes a PUBLISH of this size, with an alias or without. */
+  takes(message: Message, qos: Qos, identifier: number): boolean {
+    if (this.version !== 5) return true;
+    const size = this.publishSizeMax(message, qos, identifier);
+    return 1 + varintSize(size) + size <= this.packetSizeMax;
+  }
+
+  /** Bytes of its body in 5.0, with the alias that it may be given. */
+  private publishSizeMax(message: Message, qos: Qos, identifier: number): number {
+    // An alias is given out only for a packet that goes out: its size is asked with the alias in.
+    const aliasSize = this.aliases === null ? 0 : 3;
+    const size = this.propertiesSize(message, identifier) + aliasSize;
+    const topicSize = this.topicBytes(message.topic).length;
+    return publishBodySize(topicSize, qos, size, message.payloadSize);
+  }
+
+  /** Bytes of its properties but the alias. */
+  private propertiesSize(message: Message, identifier: number): number {
+    const expirySize = message.expiresAt === 0 ? 0 : 5;
+    const identifierSize = identifier === 0 ? 0 : 1 + varintSize(identifier);
+    return message.properties.length + expirySize + identifierSize;
+  }
+
+  /** Sends a run of QoS 0 messages as the bytes they came in. */
+  sendRun(run: Run, payloadBytes: number): void {
+    this.link.out.append(run.bytes, run.start, run.end);
+    const { counters } = this.broker;
+    counters.packetsSent += run.count;
+    counters.publishSent += run.count;
+    counters.publishBytesSent += payloadBytes;
+    counters.bytesSent += run.end - run.start;
+    this.link.wake();
+  }
+
+  /** Whether a run in the framing of `version` may go to this client as it came. */
+  takesRuns(version: Version): boolean {
+    if ((version === 5) !== (this.version === 5)) return false;
+    return this.aliases === null && this.mountPoint === "" && !this.broker.log.debug;
+  }
+
+  /**
+   * Whether `count` more QoS 0 messages may be sent: not to a client that reads too slowly
+   * (mosquitto-2.1 h.29). Those refused are counted as dropped.
+   */
+  admitQos0(count: number): boolean {
+    const { backlogBytes, out } = this.link;
+    const { maxQueuedMessages, backlogBytesMax } = this.broker.settings;
+    if (backlogBytes === 0 && out.length < backlogBytesMax) {
+      this.waitingPackets = 0;
+      this.handedPackets = 0;
+      return true;
+    }
+    const full = maxQueuedMessages > 0 && this.waitingPackets >= maxQueuedMessages;
+    if (full || backlogBytes + out.length >= backlogBytesMax) {
+      this.broker.counters.publishDropped += count;
+      return false;
+    }
+    this.waitingPackets += count;
+    return true;
+  }
+
+  private sendMessage5(
+    message: Message,
+    head: number,
+    fullTopic: Buffer,
+    packetId: number,
+    identifier: number,
+  ): boolean {
+    const name = message.topic.name;
+    const known = this.aliases?.known(name) ?? 0;
+    const payloadSize = message.end - message.start;
+    const plainSize = this.propertiesSize(message, identifier);
+    const qos = ((head >> 1) & 3) as Qos;
+    if (!this.takes(message, qos, identifier)) return false;
+    const alias = known > 0 ? known : (this.aliases?.assign(name) ?? 0);
+    const topic = known > 0 ? NO_BYTES : fullTopic;
+    const propertiesSize = plainSize + (alias > 0 ? 3 : 0);
+    const bodySize = publishBodySize(topic.length, qos, propertiesSize, payloadSize);
+    const { out } = this.link;
+    const headerSize = 1 + varintSize(bodySize) + bodySize - payloadSize;
+    const start = out.reserve(headerSize);
+    const { bytes } = out;
+    let at = writePublishStart(bytes, start, head, bodySize, topic, packetId);
+    at = writeVarint(bytes, at, propertiesSize);
+    at = this.writeMessageProperties(bytes, at, message, alias, identifier);
+    out.append(message.bytes, message.start, message.end);
+    this.countPublish(headerSize + payloadSize, payloadSize);
+    if (this.broker.log.debug)
+      this.broker.trace.sentPublish(this.clientId, message, head, packetId);
+    return true;
+  }
+
+  private writeMessageProperties(
+    bytes: Buffer,
+    start: number,
+    message: Message,
+    alias: number,
+    identifier: number,
+  ): number {
+    // In mosquitto's order: identifier, the publisher's own in its order, alias, expiry.
+    let at = start;
+    if (identifier !== 0) {
+      bytes[at] = 0x0b;
+      at = writeVarint(bytes, at + 1, identifier);
+    }
+    if (message.properties.length > 0) at += message.properties.copy(bytes, at);
+    if (alias > 0) {
+      bytes[at] = 0x23;
+      at = bytes.writeUInt16BE(alias, at + 1);
+    }
+    if (message.expiresAt === 0) return at;
+    bytes[at] = 0x02;
+    return bytes.writeUInt32BE(message.secondsLeft(this.broker.now), at + 1);
+  }
+
+  /** The topic as this listener's clients know it. */
+  private topicBytes(topic: Topic): Buffer {
+    const { mountPoint } = this;
+    if (mountPoint === "" || !topic.name.startsWith(mountPoint)) return topic.bytes;
+    return topic.bytes.subarray(Buffer.byteLength(mountPoint));
+  }
+
+  private count(size: number): void {
+    const { counters } = this.broker;
+    counters.packetsSent++;
+    counters.bytesSent += size;
+  }
+
+  private countPublish(size: number, payloadSize: number): void {
+    const { counters } = this.broker;
+    counters.publishSent++;
+    counters.publishBytesSent += payloadSize;
+    this.count(size);
+    this.link.wake();
+  }
+}

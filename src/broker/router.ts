@@ -1,0 +1,248 @@
+/**
+ * Routing: which subscriptions a topic name goes to.
+ *
+ * A route is worked out once for a topic and remembered, until a subscription changes that could
+ * matter to it: one without wildcards touches a single route, one with wildcards makes all of them
+ * be worked out again when next asked for. Remembered routes are bounded by `routesMax`, where one
+ * with a long topic counts for several.
+ *
+ * Hot path. Budget for a remembered topic: one string and one look-up; nothing at all when it is
+ * the topic of the packet before.
+ */
+
+import { isValidUtf8 } from "../core/codec/utf8.ts";
+import { ProtocolError } from "../core/errors.ts";
+import { hasWildcard, parseFilter } from "../core/topic/filter.ts";
+import { isTopicName } from "../core/topic/name.ts";
+import { Share } from "../core/topic/share.ts";
+import { TopicTrie } from "../core/topic/trie.ts";
+import { exactCopy, type Topic } from "./message.ts";
+import type { Session, Subscription } from "./session.ts";
+
+/** A remembered topic counts for one more with every 2^8 characters. */
+const TOPIC_UNITS_BITS = 8;
+
+/** Where the messages of one topic go. */
+export interface Route extends Topic {
+  /** One copy for each of these (mosquitto sends one for each matching subscription). */
+  direct: readonly Subscription[];
+  /** One copy for one member of each of these. */
+  shares: readonly Share<Subscription>[];
+  /** Whether no session stands in `direct` twice. */
+  distinct: boolean;
+  /** The router's `generation` when it was worked out; older ones are not to be used. */
+  generation: number;
+  /** A topic that no client may publish to: `$SYS/…`, `$share/…`. */
+  readonly reserved: boolean;
+  /** A topic of the control interface, `$CONTROL/…`. */
+  readonly control: boolean;
+}
+
+/** The subscriptions with one filter. */
+interface Subscribers {
+  readonly direct: Map<Session, Subscription>;
+  readonly shares: Map<string, Share<Subscription>>;
+}
+
+export class Router {
+  /** Grows whenever remembered routes may have become wrong. */
+  generation = 1;
+  private readonly trie = new TopicTrie<Subscribers>();
+  private readonly routesMax: number;
+  /** Two halves: when the younger is full it becomes the older one, and the older is dropped. */
+  private young = new Map<string, Route>();
+  private old = new Map<string, Route>();
+  /** What the routes in `young` count for. */
+  private youngWeight = 0;
+  private directCount = 0;
+  private sharedCount = 0;
+
+  constructor(routesMax: number) {
+    this.routesMax = routesMax;
+  }
+
+  /** Subscriptions that are not shared, and shared ones. */
+  get counts(): { readonly direct: number; readonly shared: number } {
+    return { direct: this.directCount, shared: this.sharedCount };
+  }
+
+  /** Adds `subscription`, in the place of the session's older one with the same filter. */
+  subscribe(subscription: Subscription): void {
+    const { session, share } = subscription;
+    const path = pathOf(subscription.filter);
+    let subscribers = this.trie.get(path);
+    if (subscribers === undefined) {
+      subscribers = { direct: new Map(), shares: new Map() };
+      this.trie.set(path, subscribers);
+    }
+    const previous = session.subscriptions.get(subscription.filter);
+    session.subscriptions.set(subscription.filter, subscription);
+    if (share === null) {
+      subscribers.direct.set(session, subscription);
+      if (previous === undefined) this.directCount++;
+    } else {
+      let members = subscribers.shares.get(share);
+      if (members === undefined) {
+        members = new Share(share);
+        subscribers.shares.set(share, members);
+      }
+      members.put(subscription, previous);
+      if (previous === undefined) this.sharedCount++;
+    }
+    this.forget(path);
+  }
+
+  /** Takes the session's subscription with this filter away, character by character the same. */
+  unsubscribe(session: Session, filter: string): boolean {
+    const subscription = session.subscriptions.get(filter);
+    if (subscription === undefined) return false;
+    session.subscriptions.delete(filter);
+    const path = pathOf(filter);
+    const subscribers = this.trie.get(path);
+    if (subscribers === undefined) return true;
+    if (subscription.share === null) {
+      subscribers.direct.delete(session);
+      this.directCount--;
+    } else {
+      const members = subscribers.shares.get(subscription.share);
+      members?.remove(subscription);
+      if (members?.size === 0) subscribers.shares.delete(subscription.share);
+      this.sharedCount--;
+    }
+    if (subscribers.direct.size === 0 && subscribers.shares.size === 0) this.trie.delete(path);
+    this.forget(path);
+    return true;
+  }
+
+  /**
+   * The route of the topic whose UTF-8 is `bytes[start, end)`.
+   *
+   * @throws {ProtocolError} malformedPacket or topicNameInvalid, when it is no topic name.
+   */
+  routeOf(bytes: Buffer, start: number, end: number): Route {
+    const name = bytes.toString("utf8", start, end);
+    const known = this.find(name);
+    // Bytes that are no UTF-8 may read like a known name: only the same bytes are the same topic.
+    if (known !== undefined && sameBytes(known.bytes, bytes, start, end)) return known;
+    if (!isValidUtf8(bytes, start, end)) throw notUtf8();
+    if (!isTopicName(name)) throw notATopic(name);
+    return this.route(name);
+  }
+
+  /** The route of a topic name that has been checked. */
+  route(name: string): Route {
+    const known = this.find(name);
+    if (known !== undefined) return known;
+    const route: Route = {
+      name,
+      bytes: exactCopy(Buffer.from(name), 0, Buffer.byteLength(name)),
+      direct: [],
+      shares: [],
+      distinct: true,
+      generation: 0,
+      reserved: isReserved(name),
+      control: name.startsWith("$CONTROL/"),
+    };
+    this.workOut(route);
+    this.remember(name, route);
+    return route;
+  }
+
+  /**
+   * The route there is now in the place of one whose generation has passed: mostly the same, but
+   * only one that is remembered hears of new subscriptions.
+   */
+  refresh(route: Route): Route {
+    const known = this.find(route.name);
+    if (known !== undefined) return known;
+    this.workOut(route);
+    this.remember(route.name, route);
+    return route;
+  }
+
+  /** Visits every filter with its subscriptions, for the tree that SIGUSR2 prints. */
+  forEach(visit: (subscription: Subscription) => void): void {
+    this.trie.forEach(({ direct, shares }) => {
+      for (const subscription of direct.values()) visit(subscription);
+      for (const share of shares.values()) for (const member of share.values()) visit(member);
+    });
+  }
+
+  private workOut(route: Route): Route {
+    const direct: Subscription[] = [];
+    const shares: Share<Subscription>[] = [];
+    this.trie.matchName(route.name, (subscribers) => {
+      for (const subscription of subscribers.direct.values()) direct.push(subscription);
+      for (const share of subscribers.shares.values()) shares.push(share);
+    });
+    route.direct = direct;
+    route.shares = shares;
+    route.distinct = new Set(direct.map(({ session }) => session)).size === direct.length;
+    route.generation = this.generation;
+    return route;
+  }
+
+  private find(name: string): Route | undefined {
+    let route = this.young.get(name);
+    if (route === undefined) {
+      route = this.old.get(name);
+      if (route === undefined) return undefined;
+      this.remember(name, route);
+    }
+    return route.generation === this.generation ? route : this.workOut(route);
+  }
+
+  private remember(name: string, route: Route): void {
+    if (this.youngWeight >= this.routesMax / 2) {
+      // Connections may still hold what is dropped here, out of reach of `forget`.
+      if (this.old.size > 0) this.generation++;
+      this.old = this.young;
+      this.young = new Map();
+      this.youngWeight = 0;
+    }
+    this.young.set(name, route);
+    // A topic may take 64 KiB, twice: a publisher must not fill memory with its names.
+    this.youngWeight += 1 + (name.length >> TOPIC_UNITS_BITS);
+  }
+
+  private forget(path: string): void {
+    if (hasWildcard(path)) {
+      this.generation++;
+      return;
+    }
+    const route = this.young.get(path) ?? this.old.get(path);
+    // Connections may hold it as the topic of their last packet, so it is marked, not dropped; and
+    // not worked out here, for all its subscribers may be coming one after another.
+    if (route !== undefined) route.generation = 0;
+  }
+}
+
+/** Whether no client may publish there: mosquitto keeps `$SYS` and `$share` for itself. */
+export function isReserved(topic: string): boolean {
+  if (topic.startsWith("$SYS/")) {
+    return !/^\$SYS\/broker\/connection\/[^/]+\/state$/.test(topic);
+  }
+  return topic.startsWith("$share/") || topic === "$SYS" || topic === "$share";
+}
+
+/** Where a subscription stands in the tree: its filter without the share. */
+function pathOf(filter: string): string {
+  return parseFilter(filter)?.filter ?? filter;
+}
+
+/** Whether `bytes[start, end)` are the same as all of `known`. */
+export function sameBytes(known: Buffer, bytes: Buffer, start: number, end: number): boolean {
+  const size = end - start;
+  if (known.length !== size) return false;
+  for (let i = 0; i < size; i++) if (known[i] !== bytes[start + i]) return false;
+  return true;
+}
+
+function notUtf8(): ProtocolError {
+  return new ProtocolError("malformedPacket", "MQTT5-3.3.2-1", "topic name is not UTF-8");
+}
+
+function notATopic(name: string): ProtocolError {
+  const why = name === "" ? "is empty" : "has a wildcard, or is too long or deep";
+  return new ProtocolError("malformedPacket", "MQTT5-3.3.2-2", `topic name ${why}`);
+}

@@ -1,0 +1,184 @@
+/**
+ * A session: what the broker remembers of one client identifier, with a connection or without
+ * (MQTT 5.0 §4.1, 3.1.1 §3.1.2.4).
+ *
+ * It holds the subscriptions, what is owed to the client, what is half received from it, and the
+ * Will. It outlives its connection by `expiryInterval`; who ends it is `sessions.ts`.
+ */
+
+import type { Deadline } from "../core/base/deadlines.ts";
+import type { Qos } from "../core/codec/packets.ts";
+import type { Properties } from "../core/codec/properties.ts";
+import { Incoming } from "../core/delivery/incoming.ts";
+import { type Delivery, Outgoing, type OutgoingLimits } from "../core/delivery/outgoing.ts";
+import type { Connection } from "./connection.ts";
+import { type Parked, PHASE, type Phase } from "./durable/restored.ts";
+import type { Message, Source } from "./message.ts";
+
+/** A session expiry interval that never ends (MQTT 5.0 §3.1.2.11.2). */
+export const NEVER = 0xffff_ffff;
+
+/** A client is taken for a prompt one until it has shown otherwise. */
+const PROMPTNESS_FIRST = 16;
+
+/** One subscription of one session. Replaced, never changed, when the client subscribes again. */
+export interface Subscription {
+  readonly session: Session;
+  /** As the client wrote it, share and all, with the listener's mount point. */
+  readonly filter: string;
+  /** Name of the share, null for one of its own. */
+  readonly share: string | null;
+  /** The granted QoS. */
+  readonly qos: Qos;
+  readonly noLocal: boolean;
+  readonly retainAsPublished: boolean;
+  readonly retainHandling: 0 | 1 | 2;
+  /** 0 for none (MQTT 5.0 §3.8.2.1.2). */
+  readonly identifier: number;
+}
+
+/** A message on its way to one session. */
+export class QueuedMessage implements Delivery {
+  readonly message: Message;
+  readonly qos: Qos;
+  readonly retain: boolean;
+  /** Of the subscription that brought it, 0 for none. */
+  readonly identifier: number;
+  packetId = 0;
+  phase: Phase = PHASE.waiting;
+  /** Where it stands in the session's queue, counted from 1; 0 when the queue is not stored. */
+  place = 0;
+  /** Its row in the store, and the position of its adding. Written by the store only. */
+  row = 0;
+  addedAt = 0;
+  /** Whether the store has a change of it to write. */
+  isChanged = false;
+  /** Whether nobody but the store keeps it. */
+  isParked = false;
+
+  constructor(message: Message, qos: Qos, retain: boolean, identifier: number) {
+    this.message = message;
+    this.qos = qos;
+    this.retain = retain;
+    this.identifier = identifier;
+  }
+
+  get size(): number {
+    return this.message.payloadSize;
+  }
+}
+
+/** What is to be published when the connection ends badly, as the CONNECT gave it. */
+export interface PendingWill {
+  readonly topic: string;
+  readonly payload: Buffer;
+  readonly qos: Qos;
+  readonly retain: boolean;
+  readonly properties: Properties;
+  /** Seconds to wait before it goes out (MQTT 5.0 §3.1.3.2.2). */
+  readonly delay: number;
+}
+
+/** What a session asks of the broker when a deadline of it comes, and when it sends. */
+export interface SessionOwner {
+  onSessionExpired(session: Session): void;
+  onWillDue(session: Session): void;
+  /** Whether a waiting message may still be sent; false drops it. */
+  admits(session: Session, queued: QueuedMessage): boolean;
+  onSent(session: Session, queued: QueuedMessage): void;
+  /** The PUBLISH is to go out once its identifier is safe. */
+  sendWhenSafe(connection: Connection, queued: QueuedMessage, dup: boolean): void;
+  /** The PUBREL of a delivery is to go out, once it is safe where the delivery is stored. */
+  sendPubrel(session: Session, queued: QueuedMessage): void;
+  /** Nothing of it is owed any more: delivered, refused, expired or too large. */
+  onSettled(session: Session, queued: QueuedMessage): void;
+  readonly outgoingLimits: OutgoingLimits;
+}
+
+export class Session {
+  readonly clientId: string;
+  /** Who its client's messages come from. A takeover by another user name replaces it. */
+  source: Source;
+  connection: Connection | null = null;
+  readonly subscriptions = new Map<string, Subscription>();
+  readonly outgoing: Outgoing<QueuedMessage>;
+  /** QoS 2 messages taken over and not released yet: they are routed at their PUBREL. */
+  readonly incoming = new Incoming<Message>();
+  /** Bytes of those, topics and properties included. */
+  incomingBytes = 0;
+  /** Seconds it outlives its connection; `NEVER` for ever. */
+  expiryInterval = 0;
+  /** Whether it is in the store, because it outlives its connection [MQTT5-3.1.2-23]. */
+  isDurable = false;
+  /** The end of its queue, which the store alone has. */
+  readonly parked: Parked = { count: 0, bytes: 0, qos0: 0 };
+  /** The row behind which those stand, and the position of the last. Written by the store. */
+  fetchAfter = 0;
+  parkedAt = 0;
+  /** Messages that it acknowledged before they were written, less those that were. By the store. */
+  promptness = PROMPTNESS_FIRST;
+  /** Whether the store has been asked for the next of those. */
+  isFetching = false;
+  /** The last place in the queue that was given out. */
+  lastPlace = 0;
+  will: PendingWill | null = null;
+  /** Messages of QoS 0 among those that wait: later ones must not overtake them [MQTT5-4.6.0-5]. */
+  waitingQos0 = 0;
+  /** Whether the log has said that messages are being dropped, once an episode. */
+  dropLogged = false;
+  readonly expiry: Deadline;
+  readonly willDelay: Deadline;
+
+  constructor(clientId: string, source: Source, owner: SessionOwner) {
+    this.clientId = clientId;
+    this.source = source;
+    this.expiry = { at: 0, place: -1, onDeadline: () => owner.onSessionExpired(this) };
+    this.willDelay = { at: 0, place: -1, onDeadline: () => owner.onWillDue(this) };
+    this.outgoing = new Outgoing<QueuedMessage>(
+      {
+        sendPublish: (queued, packetId, dup) => this.sendPublish(owner, queued, packetId, dup),
+        sendPubrel: (queued) => owner.sendPubrel(this, queued),
+      },
+      owner.outgoingLimits,
+    );
+  }
+
+  /** Messages that wait for the client, in memory or not. */
+  get waitingCount(): number {
+    return this.outgoing.waitingCount + this.parked.count;
+  }
+
+  /** Payload bytes of those. */
+  get waitingBytes(): number {
+    return this.outgoing.waitingBytes + this.parked.bytes;
+  }
+
+  private sendPublish(
+    owner: SessionOwner,
+    queued: QueuedMessage,
+    packetId: number,
+    dup: boolean,
+  ): boolean {
+    const { connection } = this;
+    if (connection === null) return true;
+    const { message, qos, retain, identifier } = queued;
+    if (qos === 0) this.waitingQos0--;
+    const { outlet } = connection;
+    // What comes behind one that is held waits too, for clients are used to one order.
+    const isHeld = this.isDurable && (qos === 2 || (qos === 1 && connection.heldPublishes > 0));
+    // What exceeds the client's Maximum Packet Size counts as delivered [MQTT5-3.1.2-25].
+    const sent =
+      (dup || owner.admits(this, queued)) &&
+      (isHeld
+        ? outlet.takes(message, qos, identifier)
+        : outlet.sendMessage(message, qos, retain, dup, packetId, identifier));
+    if (sent && qos > 0) {
+      owner.onSent(this, queued);
+      if (isHeld) owner.sendWhenSafe(connection, queued, dup);
+      return true;
+    }
+    // At QoS 2 a repeat that is dropped ends with its PUBCOMP.
+    if (!dup || qos === 1) owner.onSettled(this, queued);
+    return sent;
+  }
+}

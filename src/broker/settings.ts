@@ -1,0 +1,136 @@
+/**
+ * What a broker is told to be: limits and choices, by the names mosquitto.conf has for them.
+ *
+ * Handed in, never read from anywhere; tests shrink them.
+ */
+
+export interface BrokerSettings {
+  /** Overlapping subscriptions give a client before 5.0 a copy each; false: one in all. */
+  readonly allowDuplicateMessages: boolean;
+  /** Only client identifiers that begin so are let in; empty for any. */
+  readonly clientidPrefixes: string;
+  /** Whether connects and disconnects are logged. */
+  readonly connectionMessages: boolean;
+  /** Most sessions, with a connection or without; -1 for no limit. Above: CONNACK 0x89. */
+  readonly globalMaxClients: number;
+  /** Most sockets; -1 for no limit. Above: closed when accepted. */
+  readonly globalMaxConnections: number;
+  /** QoS 1 and 2 messages under way to or from one client; 0 for no limit but the identifiers. */
+  readonly maxInflightMessages: number;
+  /** Payload bytes of those; 0 for no limit. One message may exceed it. */
+  readonly maxInflightBytes: number;
+  /** Messages that wait for one client beside those under way; 0 for no limit. The newest drops. */
+  readonly maxQueuedMessages: number;
+  /** Payload bytes of those; 0 for no limit. */
+  readonly maxQueuedBytes: number;
+  /** Seconds, 0 for no limit. A longer keep alive is shortened in 5.0 and refused before. */
+  readonly maxKeepalive: number;
+  /** Bytes of a packet from a client; a larger one ends its connection with 0x95. */
+  readonly maxPacketSize: number;
+  /** Bytes of a payload; 0 for no limit. A larger one is acknowledged and dropped. */
+  readonly messageSizeLimit: number;
+  /** Seconds that any session outlives its connection at most; 0 for no limit. */
+  readonly persistentClientExpiration: number;
+  readonly queueQos0Messages: boolean;
+  readonly retainAvailable: boolean;
+  /** Milliseconds between sweeps of expired retained messages; 0 for none. */
+  readonly retainExpiryIntervalMs: number;
+  /** Seconds between updates of `$SYS`; 0 for none. */
+  readonly sysInterval: number;
+  /** Deliver at the subscription's QoS, even above the message's. */
+  readonly upgradeOutgoingQos: boolean;
+
+  // Limits of ours, which mosquitto has built in or lacks.
+
+  /** Bytes of a CONNECT. mosquitto has 100,000 built in. */
+  readonly connectBytesMax: number;
+  /** Bytes of a SUBSCRIBE, UNSUBSCRIBE or AUTH. */
+  readonly subscribeBytesMax: number;
+  /** Bytes of an acknowledgement or DISCONNECT. */
+  readonly ackBytesMax: number;
+  /** Milliseconds from the connection to its CONNECT. */
+  readonly connectTimeoutMs: number;
+  /** Bytes a client may leave unread before QoS 0 messages for it are dropped. */
+  readonly backlogBytesMax: number;
+  /** Bytes a client may leave unread before nothing more is read from it. */
+  readonly backlogBytesPause: number;
+  /**
+   * Bytes of QoS 2 messages that one client may leave unreleased; above, its connection
+   * ends with 0x97. Before 5.0 nothing else bounds them: there a client is told no Receive Maximum.
+   */
+  readonly unreleasedBytesMax: number;
+  /** Topics whose recipients are remembered. Above, the oldest are worked out again. */
+  readonly routesMax: number;
+  /** Messages of a stored queue that stay in memory while they wait; the ones behind them leave. */
+  readonly queueInMemoryMax: number;
+  /** Payload bytes of those. */
+  readonly queueInMemoryBytesMax: number;
+  /** With fewer than this many left in memory, the next of a queue that left are fetched. */
+  readonly queueFetchBelow: number;
+}
+
+/** What belongs to one listener, and so to the connections that came through it. */
+export interface ListenerSettings {
+  readonly port: number;
+  readonly allowAnonymous: boolean;
+  /** Whether a client may leave its identifier to us. */
+  readonly allowZeroLengthClientid: boolean;
+  /** Protocol levels let in, of 3, 4 and 5. */
+  readonly acceptProtocolVersions: readonly number[];
+  /** What made-up client identifiers begin with. */
+  readonly autoIdPrefix: string;
+  readonly maxQos: 0 | 1 | 2;
+  /** Highest alias a client may send; 0 for none. */
+  readonly maxTopicAlias: number;
+  /** Highest alias we send, within what the client takes; 0 for none. */
+  readonly maxTopicAliasBroker: number;
+  /** Put before every topic that clients of this listener name, taken off what they get. */
+  readonly mountPoint: string;
+  readonly useUsernameAsClientid: boolean;
+}
+
+/** mosquitto's defaults, and ours for the limits that it lacks. */
+export const DEFAULT_SETTINGS: BrokerSettings = {
+  allowDuplicateMessages: true,
+  clientidPrefixes: "",
+  connectionMessages: true,
+  globalMaxClients: -1,
+  globalMaxConnections: -1,
+  maxInflightMessages: 20,
+  maxInflightBytes: 0,
+  maxQueuedMessages: 1000,
+  maxQueuedBytes: 0,
+  maxKeepalive: 0,
+  maxPacketSize: 2_000_000,
+  messageSizeLimit: 0,
+  persistentClientExpiration: 0,
+  queueQos0Messages: false,
+  retainAvailable: true,
+  retainExpiryIntervalMs: 0,
+  sysInterval: 10,
+  upgradeOutgoingQos: false,
+  connectBytesMax: 100_000,
+  subscribeBytesMax: 100_000,
+  ackBytesMax: 10_000,
+  connectTimeoutMs: 30_000,
+  backlogBytesMax: 64 * 1024 * 1024,
+  backlogBytesPause: 1024 * 1024,
+  unreleasedBytesMax: 64 * 1024 * 1024,
+  routesMax: 100_000,
+  queueInMemoryMax: 1_000,
+  queueInMemoryBytesMax: 1024 * 1024,
+  queueFetchBelow: 500,
+};
+
+export const DEFAULT_LISTENER: ListenerSettings = {
+  port: 1883,
+  allowAnonymous: true,
+  allowZeroLengthClientid: true,
+  acceptProtocolVersions: [3, 4, 5],
+  autoIdPrefix: "auto-",
+  maxQos: 2,
+  maxTopicAlias: 10,
+  maxTopicAliasBroker: 10,
+  mountPoint: "",
+  useUsernameAsClientid: false,
+};

@@ -1,0 +1,105 @@
+import { describe, expect, it } from "vitest";
+import {
+  BROKER_SOURCE,
+  Message,
+  madeMessage,
+  NO_PROPERTY_BYTES,
+} from "../../../src/broker/message.ts";
+
+const CHUNK = Buffer.from("..payload..");
+
+describe("Message", () => {
+  it("is a view of the chunk it came in, until it is to last", () => {
+    const chunk = Buffer.from(CHUNK);
+    const message = inChunk(chunk);
+    expect(payload(message)).toBe("payload");
+    expect(message.bytes).toBe(chunk);
+    message.own();
+    chunk.fill("-");
+    expect(payload(message)).toBe("payload");
+    expect(message.payloadSize).toBe(7);
+    expect(message.bytes.length).toBe(7);
+  });
+
+  it("is copied once, and not at all where its payload is all there is", () => {
+    const message = inChunk(CHUNK);
+    message.own();
+    const { bytes } = message;
+    message.own();
+    expect(message.bytes).toBe(bytes);
+    const whole = Buffer.from("all");
+    const made = madeMessage("t", whole, 0, false, BROKER_SOURCE);
+    made.own();
+    expect(made.bytes).toBe(whole);
+  });
+
+  it("shares memory with nothing once it is kept, nor holds the route it took", () => {
+    const route = { name: "t", bytes: Buffer.from("t"), direct: ["a session"] };
+    const none = NO_PROPERTY_BYTES;
+    const list = Buffer.from([1, 1]);
+    const message = new Message(route, CHUNK, 2, 9, 1, true, BROKER_SOURCE, list, 0, 0);
+    message.own();
+    message.keep();
+    expect(payload(message)).toBe("payload");
+    expect(message.bytes.buffer.byteLength).toBe(7);
+    expect(message.properties).toEqual(list);
+    expect(message.properties.buffer.byteLength).toBe(2);
+    expect(message.topic).toEqual({ name: "t", bytes: Buffer.from("t") });
+    const { bytes } = message;
+    message.keep();
+    message.own();
+    expect(message.bytes).toBe(bytes);
+    const empty = new Message(route, CHUNK, 2, 2, 1, true, BROKER_SOURCE, none, 0, 0);
+    empty.keep();
+    expect([payload(empty), empty.properties]).toEqual(["", none]);
+  });
+
+  it("never expires without an interval", () => {
+    expect(inChunk(CHUNK).isExpired(Number.MAX_SAFE_INTEGER)).toBe(false);
+  });
+
+  it("expires at its time, and tells the whole seconds that are left [MQTT5-3.3.2-6]", () => {
+    const message = inChunk(CHUNK, 10_000);
+    expect([message.isExpired(9_999), message.isExpired(10_000)]).toEqual([false, true]);
+    expect([0, 1, 9_000, 9_001, 9_999].map((now) => message.secondsLeft(now))).toEqual([
+      10, 10, 1, 1, 1,
+    ]);
+    // Sent all the same, as a repeat may be: 0 would mean that it has gone.
+    expect(message.secondsLeft(20_000)).toBe(1);
+  });
+
+  it("tells no more seconds than it was given, whatever fraction the clock stands at", () => {
+    // (now + 7000) - now is more than 7000 here.
+    const now = 30838.45378977057;
+    expect(inChunk(CHUNK, now + 7000).secondsLeft(now)).toBe(7);
+  });
+});
+
+describe("madeMessage", () => {
+  it("names the topic by its bytes too, and has neither properties nor expiry unless given", () => {
+    const message = madeMessage("a/ü", Buffer.from("x"), 2, true, BROKER_SOURCE);
+    expect(message.topic).toEqual({ name: "a/ü", bytes: Buffer.from("a/ü") });
+    expect([message.qos, message.retain, message.expiresAt, message.sourcePacketId]).toEqual([
+      2,
+      true,
+      0,
+      0,
+    ]);
+    expect(message.properties).toBe(NO_PROPERTY_BYTES);
+    const list = Buffer.of(1, 1);
+    const other = madeMessage("a", list, 0, false, BROKER_SOURCE, list, 5);
+    expect([other.properties, other.expiresAt]).toEqual([list, 5]);
+  });
+});
+
+/** A message whose payload stands two bytes inside `chunk` from either end. */
+function inChunk(chunk: Buffer, expiresAt = 0): Message {
+  const topic = { name: "t", bytes: Buffer.from("t") };
+  const end = chunk.length - 2;
+  const none = NO_PROPERTY_BYTES;
+  return new Message(topic, chunk, 2, end, 0, false, BROKER_SOURCE, none, expiresAt, 0);
+}
+
+function payload({ bytes, start, end }: Message): string {
+  return bytes.toString("latin1", start, end);
+}

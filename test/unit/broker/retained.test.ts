@@ -1,0 +1,62 @@
+import { describe, expect, it } from "vitest";
+import { BROKER_SOURCE, Message, NO_PROPERTY_BYTES } from "../../../src/broker/message.ts";
+import { Retained } from "../../../src/broker/retained.ts";
+
+describe("Retained", () => {
+  it("keeps the last message of each topic [MQTT5-3.3.1-5]", () => {
+    const retained = new Retained();
+    const [one, two, other] = [message("a", "1"), message("a", "2"), message("b", "3")];
+    for (const each of [one, two, other]) retained.put(each);
+    expect([retained.get("a"), retained.get("b"), retained.get("c")]).toEqual([
+      two,
+      other,
+      undefined,
+    ]);
+    expect(retained.count).toBe(2);
+  });
+
+  it("forgets a topic's message, and says which it was [MQTT5-3.3.1-6]", () => {
+    const retained = new Retained();
+    const one = message("a/b", "1");
+    retained.put(one);
+    expect(retained.remove("a")).toBeUndefined();
+    expect(retained.remove("a/b")).toBe(one);
+    expect(retained.remove("a/b")).toBeUndefined();
+    expect(retained.count).toBe(0);
+  });
+
+  it("finds the messages that a filter matches, expired ones too", () => {
+    const retained = new Retained();
+    for (const topic of ["a", "a/b", "b", "$SYS/x"]) retained.put(message(topic, "x", 1));
+    const found = (filter: string) => {
+      const topics: string[] = [];
+      retained.match(filter, ({ topic }) => void topics.push(topic.name));
+      return topics;
+    };
+    expect(found("#")).toEqual(["a", "a/b", "b"]);
+    expect(found("a/#")).toEqual(["a/b", "a"]);
+    expect(found("$SYS/+")).toEqual(["$SYS/x"]);
+    let count = 0;
+    retained.forEach(() => void count++);
+    expect(count).toBe(4);
+  });
+
+  it("keeps no chunk that a message came in", () => {
+    const retained = new Retained();
+    const one = message("a", "payload");
+    const chunk = one.bytes;
+    retained.put(one);
+    chunk.fill(0);
+    expect(one.bytes.toString()).toBe("payload");
+    expect(one.bytes.buffer.byteLength).toBe(7);
+  });
+});
+
+/** A message in a chunk with other bytes around it. */
+function message(name: string, payload: string, expiresAt = 0): Message {
+  const topic = { name, bytes: Buffer.from(name) };
+  const chunk = Buffer.from(`..${payload}..`);
+  const end = chunk.length - 2;
+  const none = NO_PROPERTY_BYTES;
+  return new Message(topic, chunk, 2, end, 0, true, BROKER_SOURCE, none, expiresAt, 0);
+}
