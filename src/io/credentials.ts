@@ -1,0 +1,185 @@
+/**
+ * What TLS is spoken with: certificates and keys, read from their files, checked one by one so that
+ * what is wrong with them can be said by name.
+ *
+ * Everything is read at each call: a certificate renewed on disk is used by the next connection.
+ */
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { TlsOptions } from "../client/transport.ts";
+import { systemCertificates } from "./system-certificates.ts";
+import { codeOf, TransportError, wordsOf } from "./transport-error.ts";
+
+export interface Credentials {
+  /** Certificates to trust, PEM; undefined: those that Node.js brings along. */
+  readonly ca: readonly string[] | undefined;
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
+  readonly passphrase: string | undefined;
+}
+
+/** A passphrase, once it has opened the key. */
+export interface Passphrase {
+  known: string | undefined;
+}
+
+/** Files of `caPath`: by their ending, or named by OpenSSL's hash. */
+const CERTIFICATE_FILE = /\.(pem|crt|cer)$|^[0-9a-f]{8}\.\d+$/;
+const CERTIFICATE = /-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----[\s\S]*?-----END \1-----/g;
+const PRIVATE_KEY = /-----BEGIN ((?:[A-Z0-9]+ )*PRIVATE KEY)-----[\s\S]*?-----END \1-----/;
+const ENCRYPTED_KEY = /-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m;
+
+/**
+ * Reads what `options` name.
+ *
+ * @throws {TransportError} fileUnusable, certificateUnreadable, keyUnreadable, keyMismatch,
+ *   passphraseMissing, passphraseWrong, passphraseFailed.
+ */
+export async function readCredentials(
+  options: TlsOptions,
+  passphrase: Passphrase,
+): Promise<Credentials> {
+  const ca = await authorities(options);
+  const cert = await given(options.cert, options.certFile, "tls.cert");
+  const key = await given(options.key, options.keyFile, "tls.key");
+  if (cert === undefined || key === undefined) {
+    return { ca, cert: undefined, key: undefined, passphrase: undefined };
+  }
+  const [own] = certificatesIn(cert);
+  const opened = await openKey(key, options, passphrase);
+  if (!new X509Certificate(own!).checkPrivateKey(opened)) {
+    throw new TransportError("keyMismatch", `${key.from} is not the key of ${cert.from}`);
+  }
+  return { ca, cert: cert.text, key: key.text, passphrase: passphrase.known };
+}
+
+/** Text, and what to call it. */
+interface Pem {
+  readonly text: string;
+  readonly from: string;
+}
+
+async function authorities(options: TlsOptions): Promise<string[] | undefined> {
+  const { caPath, useSystemCa } = options;
+  const pem = await given(options.ca, options.caFile, "tls.ca");
+  if (pem === undefined && caPath === undefined && !useSystemCa) return undefined;
+  const found = [
+    ...(pem === undefined ? [] : certificatesIn(pem)),
+    ...(caPath === undefined ? [] : await certificatesUnder(caPath)),
+    ...(useSystemCa ? await systemCertificates(process.env) : []),
+  ];
+  return [...new Set(found)];
+}
+
+async function given(
+  pem: string | Uint8Array | undefined,
+  file: string | undefined,
+  name: string,
+): Promise<Pem | undefined> {
+  if (file !== undefined) return { text: await read(file), from: file };
+  if (pem === undefined) return undefined;
+  return { text: typeof pem === "string" ? pem : Buffer.from(pem).toString("latin1"), from: name };
+}
+
+async function read(path: string): Promise<string> {
+  try {
+    return await readFile(path, "latin1");
+  } catch (cause) {
+    throw unreadable(path, cause);
+  }
+}
+
+function unreadable(path: string, cause: unknown): TransportError {
+  return new TransportError("fileUnusable", `cannot read ${path}: ${systemWords(cause)}`, {
+    cause,
+  });
+}
+
+/** "no such file or directory", of Node's "ENOENT: no such file or directory, open 'x'". */
+export function systemWords(error: unknown): string {
+  return /^E[A-Z0-9]+: ([^,]+)/.exec(wordsOf(error))?.[1] ?? wordsOf(error);
+}
+
+/** Every certificate in `pem`, at least one, each sound. */
+function certificatesIn({ text, from }: Pem): string[] {
+  const found = text.match(CERTIFICATE) ?? [];
+  if (found.length === 0) {
+    throw new TransportError("certificateUnreadable", `${from} holds no certificate in PEM form`);
+  }
+  for (const certificate of found) {
+    try {
+      new X509Certificate(certificate);
+    } catch (cause) {
+      const why = `${from} holds a certificate that is damaged`;
+      throw new TransportError("certificateUnreadable", why, { cause });
+    }
+  }
+  return found;
+}
+
+async function certificatesUnder(folder: string): Promise<string[]> {
+  let names: string[];
+  try {
+    names = await readdir(folder);
+  } catch (cause) {
+    throw unreadable(folder, cause);
+  }
+  const found: string[] = [];
+  for (const name of names.filter((it) => CERTIFICATE_FILE.test(it)).sort()) {
+    try {
+      const path = join(folder, name);
+      found.push(...certificatesIn({ text: await read(path), from: path }));
+    } catch (error) {
+      // As OpenSSL does: one bad file among many takes nothing from the others.
+      if (!(error instanceof TransportError)) throw error;
+    }
+  }
+  if (found.length > 0) return found;
+  throw new TransportError("certificateUnreadable", `${folder} holds no certificates in PEM form`);
+}
+
+async function openKey(key: Pem, options: TlsOptions, passphrase: Passphrase) {
+  const pem = PRIVATE_KEY.exec(key.text)?.[0];
+  if (pem === undefined) {
+    throw new TransportError("keyUnreadable", `${key.from} holds no private key in PEM form`);
+  }
+  if (!ENCRYPTED_KEY.test(pem)) {
+    try {
+      return createPrivateKey(pem);
+    } catch (cause) {
+      throw damagedKey(key, cause);
+    }
+  }
+  const words = passphrase.known ?? (await askedPassphrase(key, options));
+  try {
+    const opened = createPrivateKey({ key: pem, passphrase: words });
+    passphrase.known = words;
+    return opened;
+  } catch (cause) {
+    // What a wrong passphrase makes of a key is mostly no key, and seldom says so.
+    if (!/DECRYPT|PEM|ASN1|UNSUPPORTED|INTERRUPTED/.test(codeOf(cause)))
+      throw damagedKey(key, cause);
+    const why = `the passphrase does not open ${key.from}`;
+    throw new TransportError("passphraseWrong", why, { cause });
+  }
+}
+
+async function askedPassphrase(key: Pem, { passphrase }: TlsOptions): Promise<string> {
+  if (typeof passphrase === "string") return passphrase;
+  if (passphrase === undefined) {
+    const why = `${key.from} is encrypted, and there is no passphrase to open it`;
+    throw new TransportError("passphraseMissing", why);
+  }
+  try {
+    return await passphrase();
+  } catch (cause) {
+    throw new TransportError("passphraseFailed", `no passphrase: ${wordsOf(cause)}`, { cause });
+  }
+}
+
+function damagedKey({ from }: Pem, cause: unknown): TransportError {
+  return new TransportError("keyUnreadable", `${from} holds a private key that is damaged`, {
+    cause,
+  });
+}

@@ -1,0 +1,92 @@
+/**
+ * Certificates for tests: an authority, and what it has signed, made with the openssl command in a
+ * folder that goes with the test.
+ */
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { find } from "./peers.ts";
+
+export const hasOpenssl = find("openssl") !== undefined;
+
+/** Opens `encrypted.key`. */
+export const PASSPHRASE = "open sesame";
+
+/** Paths of what was made. `certificate("server")` has its key in `key("server")`. */
+export interface Certificates {
+  readonly folder: string;
+  /** The authority's own certificate. */
+  readonly ca: string;
+  certificate(name: CertificateName): string;
+  key(name: CertificateName | "encrypted" | "stranger"): string;
+  [Symbol.dispose](): void;
+}
+
+/** `server` is for localhost and 127.0.0.1, `elsewhere` for other.example. */
+export type CertificateName = "server" | "elsewhere" | "expired" | "future" | "client";
+
+const LOCAL = "DNS:localhost,IP:127.0.0.1,IP:::1";
+/** Name, for whom it is, from when until when. */
+const WANTED: readonly (readonly [CertificateName, string, string, string])[] = [
+  ["server", LOCAL, "20200101000000Z", "20991231235959Z"],
+  ["elsewhere", "DNS:other.example", "20200101000000Z", "20991231235959Z"],
+  ["expired", LOCAL, "20200101000000Z", "20210101000000Z"],
+  ["future", LOCAL, "20980101000000Z", "20991231235959Z"],
+  ["client", "DNS:client", "20200101000000Z", "20991231235959Z"],
+];
+
+const CONF = `
+[ca]
+default_ca = test
+[test]
+dir = .
+database = ./index.txt
+new_certs_dir = ./issued
+rand_serial = yes
+default_md = sha256
+policy = any
+copy_extensions = copy
+unique_subject = no
+[any]
+commonName = supplied
+[req]
+distinguished_name = name
+[name]
+`;
+
+/** Makes them all: some tenths of a second. */
+export function makeCertificates(): Certificates {
+  const folder = mkdtempSync(join(tmpdir(), "ts-mqtt-certificates-"));
+  const openssl = (line: string, ...more: string[]) =>
+    execFileSync("openssl", [...line.split(" "), ...more], { cwd: folder, stdio: "pipe" });
+  const key = (name: string) =>
+    openssl(`genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out ${name}.key`);
+  writeFileSync(join(folder, "ca.conf"), CONF);
+  writeFileSync(join(folder, "index.txt"), "");
+  mkdirSync(join(folder, "issued"));
+  key("ca");
+  openssl("req -x509 -new -config ca.conf -key ca.key -out ca.crt -days 30 -subj /CN=Tests");
+  for (const [name, names, from, until] of WANTED) {
+    key(name);
+    openssl(
+      `req -new -config ca.conf -key ${name}.key -out ${name}.csr -subj /CN=${name}`,
+      "-addext",
+      `subjectAltName=${names}`,
+    );
+    openssl(
+      `ca -batch -config ca.conf -cert ca.crt -keyfile ca.key -in ${name}.csr -out ${name}.crt ` +
+        `-notext -startdate ${from} -enddate ${until}`,
+    );
+  }
+  key("stranger");
+  const passphrase = ["-passout", `pass:${PASSPHRASE}`];
+  openssl("pkcs8 -topk8 -in client.key -out encrypted.key -v2 aes-256-cbc", ...passphrase);
+  return {
+    folder,
+    ca: join(folder, "ca.crt"),
+    certificate: (name) => join(folder, `${name}.crt`),
+    key: (name) => join(folder, `${name}.key`),
+    [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}

@@ -1,0 +1,51 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { dialled, failureOf } from "../../support/dialled.ts";
+import { freePort } from "../../support/programs.ts";
+import { startTcp } from "../../support/tcp-server.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "ts-mqtt-unix-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe("a dial", () => {
+  it("connects to a unix socket", async () => {
+    const socketPath = join(folder, "server.sock");
+    const server = createServer((socket) => socket.pipe(socket));
+    await new Promise<void>((resolve) => server.listen(socketPath, resolve));
+    const it = await dialled({ socketPath }).opened();
+    it.link.write(Buffer.from("through a file"));
+    await it.receives("through a file");
+    it.link.end();
+    expect(await it.closed()).toBeUndefined();
+    await new Promise((resolve) => server.close(resolve));
+    expect(await failureOf({ socketPath })).toMatchObject({ code: "ENOENT" });
+  });
+
+  it.each([
+    ["an address", "127.0.0.2", "127.0.0.2"],
+    ["a name", "localhost", "127.0.0.1"],
+  ])("connects from %s", async (_, localAddress, seen) => {
+    await using server = await startTcp((socket) => socket.end(socket.remoteAddress ?? ""));
+    const it = await dialled({ host: "127.0.0.1", port: server.port, localAddress }).opened();
+    await it.receives(seen);
+    await it.closed();
+  });
+
+  it.each([
+    ["an address that is not here", { localAddress: "192.0.2.1" }, "EADDRNOTAVAIL"],
+    ["a name that is nowhere", { localAddress: "nowhere.invalid" }, "ENOTFOUND"],
+    ["a host that is nowhere", { host: "nowhere.invalid" }, "ENOTFOUND"],
+  ])("fails with the system's words for %s", async (_, options, code) => {
+    const port = await freePort();
+    expect(await failureOf({ host: "127.0.0.1", port, ...options })).toMatchObject({ code });
+  });
+
+  it("has words of one address where several were tried", async () => {
+    const failure = await failureOf({ host: "localhost", port: await freePort() });
+    expect(failure).toMatchObject({ code: "ECONNREFUSED" });
+    expect(failure?.message).toMatch(/^connect ECONNREFUSED /);
+  });
+});
