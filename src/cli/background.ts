@@ -1,0 +1,31 @@
+/** `ts-broker -d`: goes on in the background, and says so to the shell once it listens. */
+import { spawn } from "node:child_process";
+import type { BrokerStreams } from "./broker.ts";
+import { wordsOf } from "./streams.ts";
+
+/**
+ * Starts the broker again as a process of its own, away from the terminal.
+ *
+ * @param mark Environment variable that tells the other process what it is.
+ * @returns 0 once it listens; its exit status if it does not get that far.
+ */
+export function startInBackground(io: BrokerStreams, mark: string): Promise<number> {
+  const program = io.argv[1] ?? "";
+  const child = spawn(io.execPath, [program, ...wordsOf(io)], {
+    detached: true,
+    stdio: ["ignore", "pipe", "pipe", "ipc"],
+    env: { ...io.env, [mark]: "1" },
+  });
+  // What it has to say until it listens is the user's to read.
+  child.stdout?.pipe(io.stdout, { end: false });
+  child.stderr?.pipe(io.stderr, { end: false });
+  return new Promise((resolve) => {
+    child.on("message", () => {
+      child.disconnect();
+      child.unref();
+      resolve(0);
+    });
+    child.on("error", () => resolve(1));
+    child.on("exit", (status) => resolve(status ?? 1));
+  });
+}

@@ -1,0 +1,254 @@
+/** ts-broker: the broker as a program, with mosquitto's words, log lines and exit statuses. */
+import { readdirSync, readFileSync } from "node:fs";
+import { type BrokerRequest, type BrokerValues, parseBroker } from "../options/broker.ts";
+import { ConfigurationReader, type Files } from "../options/conf/conf-file.ts";
+import type { Configuration, LogConfiguration } from "../options/conf/configuration.ts";
+import { DEFAULT_LOG_TYPES } from "../options/conf/log-directives.ts";
+import { UsageError } from "../options/usage-error.ts";
+import { VERSION } from "../options/version.ts";
+import { StartFailure, systemWords } from "../server/failure.ts";
+import { LogSinks } from "../server/log-sinks.ts";
+import { removePidFile, writePidFile } from "../server/pid-file.ts";
+import { dropPrivileges, setUmask } from "../server/privileges.ts";
+import { RunningServer } from "../server/server.ts";
+import { type Streams, say, wordsOf } from "./streams.ts";
+import { stampOf } from "./timestamp.ts";
+
+/** Exit statuses of mosquitto (mosquitto-2.1 a.6). */
+const OK = 0;
+const INVALID = 3;
+
+/** Before a configuration says otherwise. */
+const FIRST_LOG: LogConfiguration = {
+  destinations: [{ to: "stderr" }],
+  types: DEFAULT_LOG_TYPES,
+  facility: undefined,
+  timestamp: true,
+  timestampFormat: undefined,
+};
+
+/** The terminal, and the process around the broker: its signals, user and environment. */
+export type BrokerStreams = Streams & Pick<NodeJS.Process, "env" | "on" | "execPath" | "send">;
+
+/** Runs ts-broker. @returns The exit status, once the broker has stopped. */
+export async function main(io: BrokerStreams): Promise<number> {
+  const [first, ...words] = wordsOf(io);
+  if (first === "db") {
+    const { runDb } = await import("./db.ts");
+    return runDb(io, words);
+  }
+  const log = new LogSinks(FIRST_LOG, io, stampOf);
+  const reader = new ConfigurationReader(FILES, (type, text) => log.write(type, text));
+  let request: BrokerRequest;
+  try {
+    request = parseBroker(wordsOf(io), (path) => readInto(reader, path));
+  } catch (error) {
+    return refuse(io, log, error);
+  }
+  if (!("values" in request)) return tell(io, request.ask);
+  if (request.ask === "test-config") {
+    log.flush();
+    await say(io.stdout, "Configuration file is OK.\n");
+    return OK;
+  }
+  if (request.values.daemon && io.env[DAEMON_MARK] === undefined) {
+    // The process in the background reads the files too, and says what there is to say.
+    log.forget();
+    const { startInBackground } = await import("./background.ts");
+    return startInBackground(io, DAEMON_MARK);
+  }
+  return new BrokerProgram(io, request.values, reader, log).run();
+}
+
+/** In the environment of the process that goes on in the background. */
+const DAEMON_MARK = "TS_BROKER_BACKGROUND";
+
+class BrokerProgram {
+  private readonly io: BrokerStreams;
+  private readonly values: BrokerValues;
+  private readonly reader: ConfigurationReader;
+  private readonly log: LogSinks;
+  private server: RunningServer | null = null;
+  private isDetached = false;
+
+  constructor(io: BrokerStreams, values: BrokerValues, reader: ConfigurationReader, log: LogSinks) {
+    this.io = io;
+    this.values = values;
+    this.reader = reader;
+    this.log = log;
+  }
+
+  async run(): Promise<number> {
+    const configuration = this.reader.complete(this.values, this.io.env);
+    const { pidFile } = configuration.general;
+    // From here on, so that none comes while nobody answers it.
+    const stopped = this.untilStopped();
+    try {
+      dropPrivileges(process, configuration.general.user, this.log);
+      setUmask(process);
+      if (pidFile !== undefined) writePidFile(pidFile, this.io.pid);
+      this.openLog(configuration.log);
+      this.announce(configuration);
+      const { log } = this;
+      this.server = await RunningServer.start({ configuration, log, version: VERSION });
+      log.write("information", `ts-broker version ${VERSION} running`);
+      this.leaveTerminal();
+      await stopped;
+      this.sayTerminating();
+      await this.server.stop();
+    } catch (error) {
+      if (!(error instanceof StartFailure)) throw error;
+      this.log.write("error", error.message);
+      if (error.status === INVALID) this.sayTerminating();
+      return error.status;
+    } finally {
+      if (pidFile !== undefined) removePidFile(pidFile, this.io.pid);
+      this.log.flush();
+      this.log.close();
+    }
+    return OK;
+  }
+
+  /** Answers signals until one of them ends the broker. */
+  private untilStopped(): Promise<void> {
+    const { io } = this;
+    // Whoever read what we print may go: that is no trouble of the clients'.
+    io.stdout.on("error", () => undefined);
+    io.stderr.on("error", () => undefined);
+    io.on("SIGHUP", () => this.reload());
+    io.on("SIGUSR1", () => this.server?.save());
+    io.on("SIGUSR2", () => this.printTree());
+    io.on("SIGPIPE", () => undefined);
+    return new Promise((resolve) => {
+      io.on("SIGINT", () => resolve());
+      io.on("SIGTERM", () => resolve());
+    });
+  }
+
+  /** In the background the terminal is somebody else's, who waits to hear that we listen. */
+  private leaveTerminal(): void {
+    if (!this.values.daemon) return;
+    this.log.detach();
+    this.isDetached = true;
+    // Without somebody who waits there is nobody to miss it.
+    this.io.send?.("running", undefined, undefined, () => undefined);
+  }
+
+  private printTree(): void {
+    if (this.server === null || this.isDetached) return;
+    this.io.stdout.write(this.server.subscriptionTree());
+  }
+
+  /** SIGHUP: a configuration that cannot be leaves the broker as it is (a.4). */
+  private reload(): void {
+    const { server } = this;
+    const { configFiles } = this.values;
+    // What has just been read is as new as can be.
+    if (server === null) return;
+    this.log.write("information", "Reloading config.");
+    if (configFiles.length === 0) return;
+    try {
+      const reader = new ConfigurationReader(FILES, (type, text) => this.log.write(type, text));
+      for (const path of configFiles) readInto(reader, path);
+      server.reload(reader.complete(this.values, this.io.env));
+    } catch (error) {
+      if (error instanceof UsageError || error instanceof StartFailure) {
+        for (const line of error.message.split("\n")) this.log.write("error", line);
+      } else {
+        this.log.write("error", `Error: ${systemWords(error)}`);
+      }
+    }
+  }
+
+  /** A log file that cannot be written does not keep the broker from starting, as in mosquitto. */
+  private openLog(configuration: LogConfiguration): void {
+    try {
+      this.log.open(configuration);
+    } catch (error) {
+      if (!(error instanceof StartFailure)) throw error;
+      this.log.write("error", error.message);
+      // There it is not lost: mosquitto goes on in silence.
+      const others = configuration.destinations.filter(
+        ({ to }) => to !== "file" && to !== "stderr",
+      );
+      this.log.open({ ...configuration, destinations: [...others, { to: "stderr" }] });
+    }
+  }
+
+  private announce({ localOnly }: Configuration): void {
+    const { log } = this;
+    const { configFiles } = this.values;
+    log.write("information", `ts-broker version ${VERSION} starting`);
+    if (configFiles.length === 0) log.write("information", "Using default config.");
+    for (const path of configFiles) log.write("information", `Config loaded from ${path}.`);
+    if (!localOnly) return;
+    log.write(
+      "notice",
+      "Starting in local only mode. Connections will only be possible from clients running on this machine.",
+    );
+    log.write(
+      "notice",
+      "Create a configuration file which defines a listener to allow remote access.",
+    );
+  }
+
+  private sayTerminating(): void {
+    this.log.write("information", `ts-broker version ${VERSION} terminating`);
+  }
+}
+
+/** @throws {UsageError} In mosquitto's words, when the file cannot be read. */
+function readInto(reader: ConfigurationReader, path: string): void {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(path);
+  } catch {
+    // mosquitto does not say why either.
+    throw new UsageError(
+      "bad-configuration",
+      `Error: Unable to open config file ${path}.`,
+      "nothing",
+    );
+  }
+  reader.readFile(path, bytes);
+}
+
+const FILES: Files = {
+  list(directory) {
+    try {
+      return readdirSync(directory);
+    } catch {
+      // The reader has mosquitto's sentence for it.
+      return undefined;
+    }
+  },
+  read(path) {
+    try {
+      return readFileSync(path);
+    } catch {
+      // As above.
+      return undefined;
+    }
+  },
+};
+
+async function tell(io: Streams, what: "help" | "version"): Promise<number> {
+  const { brokerUsageText, brokerVersionText } = await import("./help.ts");
+  await say(io.stdout, what === "help" ? brokerUsageText() : brokerVersionText());
+  return OK;
+}
+
+/** Says what is wrong with the words or the file: through the log, but for an unknown word. */
+async function refuse(io: Streams, log: LogSinks, error: unknown): Promise<number> {
+  if (!(error instanceof UsageError)) throw error;
+  if (error.aftermath === "usage") {
+    await say(io.stderr, error.textFor("ts-broker"));
+    const { brokerUsageText } = await import("./help.ts");
+    await say(io.stdout, brokerUsageText());
+    return INVALID;
+  }
+  for (const line of error.message.split("\n")) log.write("error", line);
+  log.write("information", `ts-broker version ${VERSION} terminating`);
+  log.flush();
+  return INVALID;
+}

@@ -1,0 +1,32 @@
+/** The texts of --help and --version, loaded only when asked for. */
+import type { ProgramName } from "../options/programs.ts";
+import { renderCommandHelp, renderHelp } from "../options/render/help.ts";
+import { VERSION } from "../options/version.ts";
+
+/**
+ * @param columns Of the terminal, if it is one.
+ * @param name By which the program was called.
+ */
+export function usageText(program: ProgramName, columns?: number, name?: string): string {
+  return renderHelp(program, VERSION, columns, name);
+}
+
+/** @param name By which the program was called. */
+export function versionText(name: string): string {
+  return `${name} version ${VERSION} running on Node.js ${process.versions.node}.\n`;
+}
+
+/** What the broker prints for -h. */
+export function brokerUsageText(): string {
+  return usageText("ts-broker");
+}
+
+/** What the broker prints for --version. */
+export function brokerVersionText(): string {
+  return versionText("ts-broker");
+}
+
+/** What the broker prints for db --help. */
+export function dbUsageText(): string {
+  return renderCommandHelp("ts-broker", "db", VERSION);
+}

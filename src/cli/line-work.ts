@@ -1,0 +1,109 @@
+/**
+ * What ts-pub's words say about lines, made ready: how a line is read, and what is done with it.
+ */
+import type { PubRequest } from "../options/pub.ts";
+import { asPayload, type LineParser } from "./line-input.ts";
+import {
+  directly,
+  type LineJob,
+  Replaying,
+  type Sender,
+  Spooling,
+  spoolSentence,
+} from "./line-jobs.ts";
+import { InputError } from "./payloads.ts";
+
+type Request = Extract<PubRequest, { ask: "publish" }>;
+
+export interface LineWork {
+  readonly parse: LineParser;
+  readonly job: LineJob;
+  /** To be called when no message is under way. @returns Lines that are left in the spool. */
+  close(): Promise<number>;
+}
+
+/** Told what goes wrong with lines: whole sentences. */
+export interface LineOwner extends Sender {
+  /** A line is no message. */
+  onBadLine(sentence: string): void;
+  /** Worth knowing, and no failure. */
+  onWarning(sentence: string): void;
+  /** No more lines can be read. */
+  onSpoolFailed(sentence: string): void;
+}
+
+/** A line in a sentence. */
+export function lineName(number: number): string {
+  return number === 0 ? "A line of the spool" : `Line ${number}`;
+}
+
+/** @throws {InputError} the spool cannot be used. */
+export async function lineWork(request: Request, owner: LineOwner): Promise<LineWork> {
+  const { topic, source, values } = request;
+  const parse = source.from === "lines" ? asPayload : await ndjsonParser(topic, owner);
+  if (values.spool !== undefined) return spooled(values.spool, request, parse, owner);
+  return {
+    parse,
+    job: values.replay ? await replaying(values.speed ?? 1, owner) : directly(owner),
+    close: () => Promise.resolve(0),
+  };
+}
+
+async function ndjsonParser(topic: string, owner: LineOwner): Promise<LineParser> {
+  const { NdjsonError, parseNdjson } = await import("./ndjson.ts");
+  return (line, number) => {
+    try {
+      const message = parseNdjson(line);
+      if (message === undefined) return undefined;
+      if (topic === "" && message.topic === undefined) throw new NdjsonError("it has no topic");
+      return { ...message, line: number };
+    } catch (error) {
+      if (!(error instanceof NdjsonError)) throw error;
+      owner.onBadLine(`Error: ${lineName(number)}: ${error.message}.`);
+      return undefined;
+    }
+  };
+}
+
+async function replaying(speed: number, owner: LineOwner): Promise<LineJob> {
+  const { parseTime, Replay } = await import("./replay.ts");
+  return new Replaying(owner, new Replay(speed), ({ tst, line }) => {
+    const recordedMs = parseTime(tst ?? "");
+    if (recordedMs === undefined) {
+      owner.onWarning(`Warning: Line ${line} has no time (tst): it is sent at once.`);
+    }
+    return recordedMs;
+  });
+}
+
+async function spooled(
+  name: string,
+  { topic, source }: Request,
+  parse: LineParser,
+  owner: LineOwner,
+): Promise<LineWork> {
+  const [{ Spool }, { SpoolFile }] = await Promise.all([
+    import("./spool.ts"),
+    import("./spool-file.ts"),
+  ]);
+  const purpose = JSON.stringify({ kind: source.from, topic });
+  let file: InstanceType<typeof SpoolFile> | undefined;
+  let spool: InstanceType<typeof Spool>;
+  try {
+    file = new SpoolFile(name);
+    spool = new Spool(file, purpose);
+  } catch (error) {
+    await file?.close();
+    throw new InputError(spoolSentence(name, error, "open"));
+  }
+  if (spool.droppedBytes > 0) {
+    const bytes = `${spool.droppedBytes} bytes`;
+    owner.onWarning(`Warning: The last line of spool "${name}" was cut short (${bytes}).`);
+  }
+  const told = {
+    parse: (line: Buffer) => parse(line, 0),
+    onSpoolFailed: (sentence: string) => owner.onSpoolFailed(sentence),
+  };
+  const job = new Spooling(owner, told, file, spool);
+  return { parse, job, close: () => job.close() };
+}

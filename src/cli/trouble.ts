@@ -1,0 +1,143 @@
+/**
+ * What the programs say when something goes wrong at run time, in mosquitto's words.
+ *
+ * Sentences about wrong options are the option tables'.
+ */
+import { type ClientError, reasonText } from "../client/errors.ts";
+import type { TransportErrorCode } from "../client/link.ts";
+import type { Version } from "../core/codec/packets.ts";
+
+/** Return codes of CONNACK before 5.0 (3.1.1 §3.2.2.3). */
+const RETURN_CODES = [
+  "unknown reason",
+  "unacceptable protocol version",
+  "identifier rejected",
+  "broker unavailable",
+  "bad user name or password",
+  "not authorised",
+];
+
+/** What strerror(3) says of the failures that a connection attempt can meet. */
+const SYSTEM_ERRORS: Readonly<Record<string, string>> = {
+  EACCES: "Permission denied",
+  EADDRINUSE: "Address already in use",
+  EADDRNOTAVAIL: "Cannot assign requested address",
+  EAFNOSUPPORT: "Address family not supported by protocol",
+  ECONNREFUSED: "Connection refused",
+  ECONNRESET: "Connection reset by peer",
+  EHOSTDOWN: "Host is down",
+  EHOSTUNREACH: "No route to host",
+  EINVAL: "Invalid argument",
+  EISDIR: "Is a directory",
+  EMFILE: "Too many open files",
+  ENETDOWN: "Network is down",
+  ENETUNREACH: "Network is unreachable",
+  ENFILE: "Too many open files in system",
+  ENOBUFS: "No buffer space available",
+  ENOSPC: "No space left on device",
+  EIO: "Input/output error",
+  EPERM: "Operation not permitted",
+  EPIPE: "Broken pipe",
+  ETIMEDOUT: "Connection timed out",
+};
+
+const TLS_ERROR = "Error: A TLS error occurred.";
+const TLS_UNUSABLE = "Unable to connect (A TLS error occurred.).";
+
+/** What mosquitto says of the ways in which a transport can fail. Others it has no word for. */
+const TRANSPORT_ERRORS: { readonly [Code in TransportErrorCode]?: string } = {
+  fileUnusable: "Error: Problem setting TLS options: File not found.",
+  certificateUnreadable: TLS_UNUSABLE,
+  keyUnreadable: TLS_UNUSABLE,
+  keyMismatch: TLS_UNUSABLE,
+  passphraseMissing: TLS_UNUSABLE,
+  passphraseWrong: TLS_UNUSABLE,
+  passphraseFailed: TLS_UNUSABLE,
+  tlsUnusable: TLS_UNUSABLE,
+  certificateUntrusted: TLS_ERROR,
+  certificateExpired: TLS_ERROR,
+  certificateNotYetValid: TLS_ERROR,
+  certificateHostMismatch: TLS_ERROR,
+  certificateRejected: TLS_ERROR,
+  clientCertificateRefused: TLS_ERROR,
+  pskRefused: TLS_ERROR,
+  notTls: TLS_ERROR,
+  tlsFailed: TLS_ERROR,
+  tlsClosed: TLS_ERROR,
+  lookupFailed: "Unable to connect (Lookup error.).",
+};
+
+/** Whether `error` is that TLS was tried with the broker and failed. */
+export function isTlsError({ code, cause }: ClientError): boolean {
+  return code === "unreachable" && transportSentence(cause) === TLS_ERROR;
+}
+
+/** The sentence for what ended the connection or kept it from coming about. */
+export function sentenceFor(error: ClientError, version: Version): string {
+  switch (error.code) {
+    case "connectRefused":
+      return `Connection error: ${refusal(error.reasonCode ?? 0, version)}`;
+    case "unreachable":
+      return unreachable(error.cause);
+    case "connectTimeout":
+      return "Error: Connection timed out";
+    case "connectionLost":
+      return "Error: The connection was lost.";
+    case "serverError":
+      return "Error: A network protocol error occurred when communicating with the broker.";
+    case "keepAliveTimeout":
+      return "Error: The broker has stopped answering.";
+    case "disconnectedByServer":
+      return `Error: The broker ended the connection${because(error.reasonCode)}.`;
+    default:
+      return `Error: ${error.message}`;
+  }
+}
+
+/** The sentence for a message that could not be delivered. */
+export function sentenceForPublish(error: ClientError, packetId: number): string {
+  if (error.code !== "publishRefused") return `Error: ${error.message}`;
+  return `Warning: Publish ${packetId} failed: ${reasonText(error.reasonCode ?? 0)}.`;
+}
+
+/** What the operating system says of `error`, as C programs print it. */
+export function systemText(error: unknown): string {
+  const code = codeOf(error);
+  const known = code === undefined ? undefined : SYSTEM_ERRORS[code];
+  return known ?? (error instanceof Error ? error.message : String(error));
+}
+
+function refusal(code: number, version: Version): string {
+  if (version < 5) return `Connection Refused: ${RETURN_CODES[code] ?? RETURN_CODES[0]}.`;
+  const advice =
+    code === 0x84 ? ". Try connecting to an MQTT v5 broker, or use MQTT v3.x mode." : "";
+  return reasonText(code) + advice;
+}
+
+function unreachable(cause: unknown): string {
+  const code = codeOf(cause);
+  const sentence = transportSentence(cause);
+  // mosquitto's sentence for scripts, and what it is about for people.
+  if (sentence !== undefined) return `${sentence}\n${capitalized((cause as Error).message)}.`;
+  const isLookup = code === "ENOTFOUND" || code?.startsWith("EAI_");
+  return isLookup ? "Unable to connect (Lookup error.)." : `Error: ${systemText(cause)}`;
+}
+
+function transportSentence(cause: unknown): string | undefined {
+  const code = codeOf(cause);
+  // A code of the system's is not among them.
+  return code === undefined ? undefined : TRANSPORT_ERRORS[code as TransportErrorCode];
+}
+
+function capitalized(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+function because(reasonCode: number | undefined): string {
+  return reasonCode ? `: ${reasonText(reasonCode)}` : "";
+}
+
+function codeOf(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | undefined)?.code;
+  return typeof code === "string" ? code : undefined;
+}

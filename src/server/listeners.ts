@@ -1,0 +1,206 @@
+/**
+ * The sockets that a configuration asks for: opened, counted, closed.
+ *
+ * A listener without a host takes both address families, each with a socket of its own.
+ */
+import { lookup } from "node:dns/promises";
+import type { Server, Socket } from "node:net";
+import { networkInterfaces } from "node:os";
+import type { Broker } from "../broker/broker.ts";
+import type { ListenerSettings } from "../broker/settings.ts";
+import type { Log } from "../broker/world.ts";
+import type { BufferPool } from "../core/base/out-buffer.ts";
+import { listenTcp, TcpLink } from "../io/tcp-listen.ts";
+import type { TurnLoop } from "../io/turn.ts";
+import type { Configuration, ListenerConfiguration } from "../options/conf/configuration.ts";
+import { StartFailure, systemWords } from "./failure.ts";
+import { listenerSettings } from "./settings.ts";
+
+interface Address {
+  readonly address: string;
+  readonly family: 4 | 6;
+}
+
+/** A listener at work, with as many sockets as its host has addresses. */
+interface Open {
+  readonly key: string;
+  readonly servers: Server[];
+  configuration: ListenerConfiguration;
+  settings: ListenerSettings;
+  connections: number;
+}
+
+export class Listeners {
+  private readonly broker: Broker;
+  private readonly turn: TurnLoop;
+  private readonly pool: BufferPool;
+  private readonly log: Log;
+  private readonly opened: Open[] = [];
+  private readonly links = new Set<TcpLink>();
+  /** Called when the last connection is gone. */
+  private onDrained: (() => void) | null = null;
+
+  constructor(broker: Broker, turn: TurnLoop, pool: BufferPool, log: Log) {
+    this.broker = broker;
+    this.turn = turn;
+    this.pool = pool;
+    this.log = log;
+  }
+
+  /**
+   * Opens every listener of the configuration.
+   *
+   * @throws {StartFailure} When one cannot be; in local-only mode when none can.
+   */
+  async open({ listeners, localOnly, general }: Configuration): Promise<void> {
+    for (const listener of listeners) {
+      try {
+        await this.openOne(listener, general.setTcpNodelay);
+      } catch (error) {
+        // Without IPv6, say, this machine can still be reached by IPv4.
+        if (!localOnly || !(error instanceof StartFailure)) throw error;
+        this.log.write("error", error.message);
+      }
+    }
+    if (this.opened.every(({ servers }) => servers.length === 0)) {
+      throw new StartFailure(1, "Error: Unable to start any listening sockets, exiting.");
+    }
+  }
+
+  /** The listeners' own options take new values; their sockets stay (b.7). */
+  reconfigure({ listeners }: Configuration): void {
+    // Several may have one key, where bind_interface or socket_domain keeps them apart.
+    const left = [...this.opened];
+    for (const listener of listeners) {
+      const at = left.findIndex(({ key }) => key === keyOf(listener));
+      const [open] = at < 0 ? [] : left.splice(at, 1);
+      if (open === undefined) continue;
+      open.configuration = listener;
+      open.settings = listenerSettings(listener);
+    }
+  }
+
+  /** Whether a configuration listens in the same places as this one. */
+  matches({ listeners }: Configuration): boolean {
+    const now = this.opened.map(({ key }) => key).sort();
+    const then = listeners.map(keyOf).sort();
+    return now.length === then.length && now.every((key, i) => key === then[i]);
+  }
+
+  /** Takes no more clients. */
+  stop(): void {
+    for (const { servers } of this.opened) for (const server of servers) server.close();
+  }
+
+  /** Resolves when every connection is gone; what is left after `graceMs` is cut. */
+  async drained(graceMs: number): Promise<void> {
+    if (this.links.size === 0) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(() => {
+        for (const link of this.links) link.destroy();
+      }, graceMs);
+      this.onDrained = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  private async openOne(listener: ListenerConfiguration, noDelay: boolean): Promise<void> {
+    const open: Open = {
+      key: keyOf(listener),
+      servers: [],
+      configuration: listener,
+      settings: listenerSettings(listener),
+      connections: 0,
+    };
+    this.opened.push(open);
+    for (const { address, family } of await addressesOf(listener)) {
+      this.log.write("information", `Opening ipv${family} listen socket on port ${listener.port}.`);
+      const target = { port: listener.port, address, noDelay };
+      try {
+        const onSocket = (socket: Socket) => this.onSocket(open, socket);
+        const onRefused = (error: Error) => this.onRefused(error);
+        open.servers.push(await listenTcp(target, onSocket, onRefused));
+      } catch (error) {
+        throw new StartFailure(1, `Error: ${systemWords(error)}`, error);
+      }
+    }
+  }
+
+  private onSocket(open: Open, socket: Socket): void {
+    const { maxConnections } = open.configuration;
+    const { broker, turn } = this;
+    turn.begin();
+    if (maxConnections >= 0 && open.connections >= maxConnections) {
+      this.log.write(
+        "notice",
+        `Client connection from ${socket.remoteAddress} denied: max_connections exceeded.`,
+      );
+      socket.destroy();
+      return;
+    }
+    const link = new TcpLink(socket, turn, this.pool);
+    const connection = broker.accept(link, open.settings);
+    if (connection === null) {
+      link.destroy();
+      return;
+    }
+    open.connections++;
+    this.links.add(link);
+    link.start(connection, () => {
+      open.connections--;
+      this.links.delete(link);
+      if (this.links.size === 0) this.onDrained?.();
+    });
+  }
+
+  private onRefused(error: Error): void {
+    this.log.write("error", `Error: Unable to accept a connection: ${systemWords(error)}`);
+  }
+}
+
+function keyOf({ port, host }: ListenerConfiguration): string {
+  return `${port} ${host ?? ""}`;
+}
+
+/** Where a listener listens: both families unless its host or socket_domain says otherwise. */
+async function addressesOf(listener: ListenerConfiguration): Promise<readonly Address[]> {
+  const { host, bindInterface, socketDomain } = listener;
+  const family = socketDomain === "ipv4" ? 4 : socketDomain === "ipv6" ? 6 : 0;
+  const found =
+    bindInterface !== undefined
+      ? interfaceAddresses(bindInterface)
+      : host === undefined
+        ? ANY
+        : await resolved(host);
+  const wanted = found.filter((address) => family === 0 || address.family === family);
+  if (wanted.length > 0) return wanted;
+  throw new StartFailure(1, "Error creating listener: Name or service not known.");
+}
+
+const ANY: readonly Address[] = [
+  { address: "0.0.0.0", family: 4 },
+  { address: "::", family: 6 },
+];
+
+async function resolved(host: string): Promise<Address[]> {
+  try {
+    const found = await lookup(host, { all: true, order: "ipv4first" });
+    return found.map(({ address, family }) => ({ address, family: family === 6 ? 6 : 4 }));
+  } catch (error) {
+    throw new StartFailure(1, `Error creating listener: ${systemWords(error)}.`, error);
+  }
+}
+
+/** The addresses of an interface (bind_interface). */
+function interfaceAddresses(name: string): Address[] {
+  const addresses = networkInterfaces()[name];
+  if (addresses === undefined) {
+    throw new StartFailure(1, `Error: Interface ${name} not found.`);
+  }
+  return addresses.map(({ address, family, scopeid }) => ({
+    address: scopeid ? `${address}%${name}` : address,
+    family: family === "IPv6" ? 6 : 4,
+  }));
+}

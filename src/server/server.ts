@@ -1,0 +1,144 @@
+/**
+ * A running broker: the pure one, its turn, its listeners and its signals (mosquitto-2.1 a.3, a.4).
+ */
+
+import { randomBytes } from "node:crypto";
+import { Broker } from "../broker/broker.ts";
+import { BufferPool } from "../core/base/out-buffer.ts";
+import { ProcessMemory } from "../io/memory.ts";
+import { TurnLoop } from "../io/turn.ts";
+import type { Configuration } from "../options/conf/configuration.ts";
+import { StartFailure } from "./failure.ts";
+import { Listeners } from "./listeners.ts";
+import type { LogSinks } from "./log-sinks.ts";
+import type { Persistence } from "./persistence.ts";
+import { reloaded } from "./reload.ts";
+import { brokerSettings } from "./settings.ts";
+import { treeText } from "./tree.ts";
+
+/** Milliseconds that clients have to take their last bytes when the broker stops. */
+const STOP_GRACE_MS = 1000;
+/** Seconds a log line published to a topic lives. */
+const LOG_LINE_EXPIRY = 20;
+
+export interface ServerParts {
+  readonly configuration: Configuration;
+  readonly log: LogSinks;
+  readonly version: string;
+}
+
+export class RunningServer {
+  readonly broker: Broker;
+  private readonly turn: TurnLoop;
+  private readonly listeners: Listeners;
+  private readonly log: LogSinks;
+  private readonly persistence: Persistence | null;
+  private configuration: Configuration;
+
+  private constructor({ configuration, log, version }: ServerParts, kept: Persistence | null) {
+    this.configuration = configuration;
+    this.persistence = kept;
+    this.log = log;
+    const now = performance.now();
+    this.broker = new Broker({
+      settings: brokerSettings(configuration),
+      log,
+      chance: { bytes: (count) => randomBytes(count) },
+      version,
+      now,
+      epoch: performance.timeOrigin,
+      memory: new ProcessMemory(),
+      ...(kept !== null && {
+        store: (onDurable, owner) => kept.makeStore(onDurable, owner),
+        restored: kept.restored,
+      }),
+    });
+    this.turn = new TurnLoop(this.broker);
+    kept?.run(this.turn);
+    this.autosave();
+    this.listeners = new Listeners(this.broker, this.turn, new BufferPool(), log);
+    log.setPublisher({
+      // After what is going on: a broker that is handing out a message gets no other meanwhile.
+      onLines: () => queueMicrotask(() => this.publishLog()),
+      publish: (topic, payload) => this.broker.publishExpiring(topic, payload, LOG_LINE_EXPIRY),
+    });
+  }
+
+  /**
+   * Starts a broker; it listens when this resolves.
+   *
+   * @throws {StartFailure} What keeps it from starting.
+   */
+  static async start(parts: ServerParts): Promise<RunningServer> {
+    const server = new RunningServer(parts, await openPersistence(parts));
+    try {
+      await server.listeners.open(parts.configuration);
+    } catch (error) {
+      server.listeners.stop();
+      await server.persistence?.stop();
+      throw error;
+    }
+    server.turn.begin();
+    return server;
+  }
+
+  /**
+   * SIGHUP: takes over what may change in a running broker.
+   *
+   * @throws {StartFailure} What keeps it from doing so; everything stays as it was.
+   */
+  reload(configuration: Configuration): void {
+    if (!this.listeners.matches(configuration)) {
+      throw new StartFailure(
+        3,
+        "Error: Listeners cannot be added, changed or removed by a reload.",
+      );
+    }
+    this.log.open(configuration.log);
+    this.configuration = reloaded(this.configuration, configuration);
+    this.turn.begin();
+    this.broker.reconfigure(brokerSettings(this.configuration));
+    this.listeners.reconfigure(this.configuration);
+    this.autosave();
+  }
+
+  /** SIGUSR1: what is on disk goes into one file. */
+  save(): void {
+    this.persistence?.save();
+  }
+
+  /** SIGUSR2: the tree of subscriptions. */
+  subscriptionTree(): string {
+    return treeText((visit) => this.broker.router.forEach(visit));
+  }
+
+  /** SIGINT, SIGTERM: every Will goes out, every client is told, what is written is sent. */
+  async stop(): Promise<void> {
+    this.listeners.stop();
+    this.broker.shutdown();
+    this.turn.finish();
+    await this.listeners.drained(STOP_GRACE_MS);
+    this.turn.finish();
+    await this.persistence?.stop();
+  }
+
+  private autosave(): void {
+    const { persistence } = this.configuration;
+    if (persistence === null) return;
+    // A number of changes has no meaning where each is on disk at once.
+    const seconds = persistence.autosaveOnChanges ? 0 : persistence.autosaveInterval;
+    this.persistence?.autosaveEvery(seconds, this.broker.deadlines, performance.now());
+  }
+
+  private publishLog(): void {
+    this.turn.begin();
+    this.log.publishLines();
+  }
+}
+
+/** Loads what keeps things on disk only where it is asked for. */
+async function openPersistence({ configuration, log }: ServerParts): Promise<Persistence | null> {
+  if (configuration.persistence === null) return null;
+  const { Persistence } = await import("./persistence.ts");
+  return Persistence.open(configuration.persistence, log);
+}
