@@ -1,0 +1,69 @@
+/**
+ * What is measured: the ways in which messages go through a broker, as words for mqload.
+ *
+ * All payloads are 64 bytes where nothing else is said. A window is how many messages may be on
+ * their way at once.
+ */
+
+export interface Flow {
+  /** For `--flow`. */
+  readonly name: string;
+  readonly title: string;
+  /** mqload's mode and options, without the count. */
+  readonly words: readonly string[];
+  /** Deliveries of one published message. */
+  readonly fan: number;
+  /** How many: as many as fit the time, or always this many. */
+  readonly count: "timed" | number;
+  /** Whether it is about sessions that last, and measured with a broker that stores them, too. */
+  readonly lasts: boolean;
+  /** What it tells beside CPU and rate. */
+  readonly tells: "delay" | "memory" | "nothing";
+}
+
+const flow = (
+  name: string,
+  title: string,
+  words: string,
+  rest: Partial<Pick<Flow, "fan" | "count" | "lasts" | "tells">> = {},
+): Flow => ({
+  name,
+  title,
+  words: words.split(" "),
+  fan: 1,
+  count: "timed",
+  lasts: false,
+  tells: "delay",
+  ...rest,
+});
+
+export const FLOWS: readonly Flow[] = [
+  flow("q0-one", "QoS 0, one to one", "flow -w 1000"),
+  flow("q0-pairs", "QoS 0, ten pairs", "flow -P 10 -S 10 -t pair -w 2000"),
+  flow("q0-out", "QoS 0, one to a hundred", "flow -S 100 -w 100", { fan: 100 }),
+  flow("q0-in", "QoS 0, a hundred to one", "flow -P 100 -t fanin -w 2000"),
+  flow("q0-16k", "QoS 0, one to one, 16 KiB", "flow -s 16384 -w 100"),
+  flow("q0-single", "QoS 0, one message at a time", "flow -w 1"),
+  flow("q1-pairs", "QoS 1, ten pairs", "flow -P 10 -S 10 -t pair -q 1 -w 1000"),
+  flow("q2-pairs", "QoS 2, ten pairs", "flow -P 10 -S 10 -t pair -q 2 -w 1000"),
+  flow("v5-q1-pairs", "QoS 1, ten pairs, MQTT 5.0", "flow -5 -P 10 -S 10 -t pair -q 1 -w 1000"),
+  flow("retained", "20,000 retained to a subscriber", "retain", {
+    count: 20_000,
+    tells: "nothing",
+  }),
+  flow("queued", "20,000 queued to a session", "queue", { count: 20_000, tells: "nothing" }),
+  flow("q1-lasting", "QoS 1, ten pairs, lasting sessions", "flow -d -P 10 -S 10 -t pair -q 1", {
+    lasts: true,
+  }),
+  flow("store", "100,000 to a session that is away", "store", {
+    count: 100_000,
+    lasts: true,
+    tells: "nothing",
+  }),
+  flow("drain", "100,000 queued to a lasting session", "queue", {
+    count: 100_000,
+    lasts: true,
+    tells: "nothing",
+  }),
+  flow("idle", "5,000 idle connections", "conns", { count: 5_000, tells: "memory" }),
+];

@@ -1,0 +1,85 @@
+/**
+ * One measurement: a fresh broker, a warm-up, and mqload against it.
+ *
+ * A timed flow is first tried with a few messages, then for a third of its time, which also lets a
+ * compiling engine compile; the rate seen decides how many messages fill the time.
+ */
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { outcome, ROOT, start } from "../support/programs.ts";
+import { type Broker, onCore, type Running, run } from "./brokers.ts";
+import type { Flow } from "./flows.ts";
+
+/** What mqload prints, as far as it is used. */
+export interface Measured {
+  readonly perSecond: number;
+  readonly cpuUsPerMessage: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly rssGrownKib: number;
+  readonly received: number;
+}
+
+export interface Conditions {
+  /** Seconds of each timed measurement. */
+  readonly seconds: number;
+  readonly cores: number;
+  /** The compiled load generator. */
+  readonly mqload: string;
+}
+
+/** A measurement, or why there is none. */
+export type Result = Measured | { readonly failed: string };
+
+const FIRST_COUNT = 2_000;
+const COUNT_MAX = 5_000_000;
+const DEADLINE_SECONDS = 30;
+
+/** Compiles mqload.c into a new directory under /tmp and returns the program. */
+export async function compileLoad(): Promise<string> {
+  const program = join(mkdtempSync(join(tmpdir(), "ts-mqtt-bench-")), "mqload");
+  const source = join(ROOT, "test/bench/mqload.c");
+  const { status, stderr } = await outcome(start("cc", ["-O2", "-o", program, source]), {
+    deadlineMs: 60_000,
+  });
+  if (status !== 0) throw new Error(`cc could not compile mqload.c:\n${stderr}`);
+  return program;
+}
+
+export async function measure(flow: Flow, broker: Broker, conditions: Conditions): Promise<Result> {
+  const running = await run(broker, conditions.cores);
+  try {
+    if (flow.count !== "timed") {
+      // Memory is that of a fresh broker; all else is measured warm.
+      if (flow.tells !== "memory") await load(flow, flow.count / 4, running, conditions);
+      return await load(flow, flow.count, running, conditions);
+    }
+    let count = Math.ceil(FIRST_COUNT / flow.fan);
+    for (const share of [1 / 3, 1]) {
+      const trial = await load(flow, count, running, conditions);
+      if ("failed" in trial) return trial;
+      const fitting = (trial.perSecond / flow.fan) * conditions.seconds * share;
+      count = Math.min(COUNT_MAX, Math.max(count, Math.ceil(fitting)));
+    }
+    return await load(flow, count, running, conditions);
+  } finally {
+    await running.stop();
+  }
+}
+
+async function load(
+  flow: Flow,
+  count: number,
+  { port, pid }: Running,
+  { cores, mqload }: Conditions,
+): Promise<Result> {
+  const common = ["-n", count, "-p", port, "-b", pid, "-T", DEADLINE_SECONDS].map(String);
+  const [command, ...words] = [...onCore(0, cores), mqload, ...flow.words, ...common];
+  const program = start(command, words);
+  const { status, stdout, stderr } = await outcome(program, {
+    deadlineMs: (DEADLINE_SECONDS + 10) * 1000,
+  });
+  if (status !== 0) return { failed: stderr.trim().replace(/^mqload: /, "") };
+  return JSON.parse(stdout) as Measured;
+}

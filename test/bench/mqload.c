@@ -1,0 +1,585 @@
+/* mqload: a single-threaded load generator for MQTT 3.1.1 and 5.0 brokers on loopback.
+ *
+ * It is cheap on purpose (packets built in place, batched writes, epoll), so that the broker is
+ * what is measured. Every mode is closed-loop, bounded in count and time, and counts what arrives.
+ *
+ *   mqload flow   -P pubs -S subs [-t one|pair|fanin] [-q qos] [-s size] [-n total] [-w window]
+ *   mqload conns  -n connections      connect, subscribe, hold: memory of idle connections
+ *   mqload retain -n topics [-s size] publish n retained (QoS 1), then one '#' subscriber drains
+ *   mqload queue  -n messages         a session goes offline, n QoS 1 messages queue, it drains
+ *   mqload store  -n messages         as queue, but the queueing is measured and nothing drains
+ *
+ * -d makes the subscribers of a flow sessions that outlive their connections.
+ * Common: -p port  -5 (MQTT 5)  -b broker's pid (for its CPU and memory)  -T deadline in seconds
+ *
+ * One JSON object on stdout. In retain and queue, time and CPU are of the drain alone.
+ * Exit status: 0 all that was sent was received; 1 something was lost or late; 2 misused, refused.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+typedef struct {
+  uint8_t *bytes;
+  size_t length, capacity, offset; /* bytes[offset, length) are still to be handled */
+} Buf;
+
+typedef struct {
+  int fd, id, wants_out, is_publisher;
+  Buf in, out;
+  uint64_t sent, acked;
+  uint16_t packet_id;
+  char topic[64]; /* what a subscriber subscribes to and a publisher publishes on */
+} Conn;
+
+typedef struct {
+  uint64_t cpu_ns;
+  long rss_kib;
+} Usage;
+
+enum { READ_CHUNK = 262144, OUT_MAX = 65536, BURST = 64 };
+
+static const char *mode, *topology = "one";
+static int port = 1883, v5, qos, size = 64, window = 1000, publishers = 1, subscribers = 1;
+static int broker_pid, epoll_fd, ready, is_durable;
+static long total = 100000;
+static double deadline = 60;
+static uint64_t started, received, sent_total, acked_total, expected;
+static uint32_t histogram[64 * 32]; /* delays: 32 steps to each power of two of nanoseconds */
+
+static uint64_t now_ns(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return t.tv_sec * 1000000000ull + t.tv_nsec;
+}
+
+static void die(const char *what) {
+  fprintf(stderr, "mqload: %s: %s\n", what, strerror(errno));
+  exit(2);
+}
+
+static void *zeroed(size_t count, size_t each) {
+  void *memory = calloc(count, each);
+  if (!memory) die("calloc");
+  return memory;
+}
+
+/* ---- buffers ---- */
+
+static size_t pending(const Buf *b) { return b->length - b->offset; }
+
+static void reserve(Buf *b, size_t more) {
+  if (b->offset == b->length) b->offset = b->length = 0;
+  if (b->length + more <= b->capacity) return;
+  if (b->offset) {
+    memmove(b->bytes, b->bytes + b->offset, pending(b));
+    b->length -= b->offset;
+    b->offset = 0;
+  }
+  while (b->length + more > b->capacity) b->capacity = b->capacity ? b->capacity * 2 : 4096;
+  if (!(b->bytes = realloc(b->bytes, b->capacity))) die("realloc");
+}
+
+static void put(Buf *b, const void *bytes, size_t count) {
+  reserve(b, count);
+  memcpy(b->bytes + b->length, bytes, count);
+  b->length += count;
+}
+
+static void put8(Buf *b, int value) {
+  uint8_t byte = value;
+  put(b, &byte, 1);
+}
+
+static void put16(Buf *b, int value) {
+  put8(b, value >> 8);
+  put8(b, value & 255);
+}
+
+static void put32(Buf *b, uint32_t value) {
+  put16(b, value >> 16);
+  put16(b, value & 65535);
+}
+
+static void put_string(Buf *b, const char *text) {
+  put16(b, strlen(text));
+  put(b, text, strlen(text));
+}
+
+static void put_varint(Buf *b, size_t value) {
+  do {
+    int low = value & 127;
+    value >>= 7;
+    put8(b, low | (value ? 128 : 0));
+  } while (value);
+}
+
+static void flush_out(Conn *c) {
+  while (pending(&c->out)) {
+    ssize_t count = write(c->fd, c->out.bytes + c->out.offset, pending(&c->out));
+    if (count < 0) {
+      if (errno == EAGAIN) break;
+      die("write");
+    }
+    c->out.offset += count;
+  }
+  int wants_out = pending(&c->out) > 0;
+  if (wants_out != c->wants_out) {
+    struct epoll_event e = {.events = EPOLLIN | (wants_out ? EPOLLOUT : 0), .data.ptr = c};
+    epoll_ctl(epoll_fd, EPOLL_CTL_MOD, c->fd, &e);
+    c->wants_out = wants_out;
+  }
+}
+
+/* ---- packets out ---- */
+
+/* A persistent 5.0 session is kept for an hour. */
+static void send_connect(Conn *c, int is_clean, const char *client_id) {
+  Buf *b = &c->out;
+  int properties = v5 ? (is_clean ? 1 : 6) : 0;
+  put8(b, 0x10);
+  put_varint(b, 10 + properties + 2 + strlen(client_id));
+  put_string(b, "MQTT");
+  put8(b, v5 ? 5 : 4);
+  put8(b, is_clean ? 2 : 0);
+  put16(b, 0);
+  if (v5) put8(b, properties - 1);
+  if (v5 && !is_clean) {
+    put8(b, 0x11);
+    put32(b, 3600);
+  }
+  put_string(b, client_id);
+  flush_out(c);
+}
+
+static void send_subscribe(Conn *c) {
+  Buf *b = &c->out;
+  put8(b, 0x82);
+  put_varint(b, 2 + (v5 ? 1 : 0) + 2 + strlen(c->topic) + 1);
+  put16(b, 1);
+  if (v5) put8(b, 0);
+  put_string(b, c->topic);
+  put8(b, qos);
+  flush_out(c);
+}
+
+/* The payload begins with the time, from which the receiving side takes the delay. */
+static void put_publish(Conn *c, const char *topic, int retain) {
+  Buf *b = &c->out;
+  size_t length = 2 + strlen(topic) + (qos ? 2 : 0) + (v5 ? 1 : 0) + size;
+  reserve(b, length + 8);
+  put8(b, 0x30 | (qos << 1) | retain);
+  put_varint(b, length);
+  put_string(b, topic);
+  if (qos) {
+    if (++c->packet_id == 0) c->packet_id = 1;
+    put16(b, c->packet_id);
+  }
+  if (v5) put8(b, 0);
+  uint8_t *payload = b->bytes + b->length;
+  uint64_t now = now_ns();
+  memset(payload, 'x', size);
+  if (size >= 8) memcpy(payload, &now, 8);
+  b->length += size;
+  c->sent++;
+  sent_total++;
+}
+
+static void put_ack(Conn *c, int head, const uint8_t *packet_id) {
+  uint8_t bytes[4] = {head, 2, packet_id[0], packet_id[1]};
+  put(&c->out, bytes, 4);
+}
+
+/* ---- packets in ---- */
+
+static void record(uint64_t ns) {
+  int power = ns ? 63 - __builtin_clzll(ns) : 0;
+  int step = power >= 5 ? (ns >> (power - 5)) & 31 : 0;
+  histogram[power * 32 + step]++;
+}
+
+static double percentile_ms(double share) {
+  uint64_t all = 0, seen = 0;
+  for (int i = 0; i < 64 * 32; i++) all += histogram[i];
+  for (int i = 0; all && i < 64 * 32; i++) {
+    seen += histogram[i];
+    if (seen < share * all) continue;
+    int power = i / 32;
+    return ((1ull << power) + ((uint64_t)(i % 32) << (power >= 5 ? power - 5 : 0))) / 1e6;
+  }
+  return 0;
+}
+
+static void on_publish(Conn *c, uint8_t head, const uint8_t *body, size_t length) {
+  int of_qos = (head >> 1) & 3;
+  size_t at = 2 + (body[0] << 8 | body[1]);
+  const uint8_t *packet_id = body + at;
+  if (of_qos) at += 2;
+  if (v5) {
+    size_t properties = 0;
+    int shift = 0;
+    do {
+      properties |= (size_t)(body[at] & 127) << shift;
+      shift += 7;
+    } while (body[at++] & 128);
+    at += properties;
+  }
+  if (length >= at + 8) {
+    uint64_t sent_at, now = now_ns();
+    memcpy(&sent_at, body + at, 8);
+    if (now > sent_at) record(now - sent_at);
+  }
+  received++;
+  if (of_qos == 1) put_ack(c, 0x40, packet_id);
+  if (of_qos == 2) put_ack(c, 0x50, packet_id);
+}
+
+static void on_packet(Conn *c, uint8_t head, const uint8_t *body, size_t length) {
+  switch (head >> 4) {
+    case 2: /* CONNACK */
+      if (body[1]) {
+        fprintf(stderr, "mqload: refused with code %d\n", body[1]);
+        exit(2);
+      }
+      if (c->is_publisher) ready++;
+      else send_subscribe(c);
+      break;
+    case 3:
+      on_publish(c, head, body, length);
+      break;
+    case 4: /* PUBACK */
+    case 7: /* PUBCOMP */
+      c->acked++;
+      acked_total++;
+      break;
+    case 5: /* PUBREC */
+      put_ack(c, 0x62, body);
+      break;
+    case 6: /* PUBREL */
+      put_ack(c, 0x70, body);
+      break;
+    case 9: /* SUBACK */
+      ready++;
+      break;
+    case 14: /* DISCONNECT */
+      fprintf(stderr, "mqload: the broker sent DISCONNECT 0x%02x\n", length ? body[0] : 0);
+      exit(1);
+  }
+}
+
+static void on_readable(Conn *c) {
+  Buf *b = &c->in;
+  reserve(b, READ_CHUNK);
+  ssize_t count = read(c->fd, b->bytes + b->length, b->capacity - b->length);
+  if (count < 0 && errno == EAGAIN) return;
+  if (count <= 0) {
+    fprintf(stderr, "mqload: connection %d closed by the broker, %lu received\n", c->id, received);
+    exit(1);
+  }
+  b->length += count;
+  for (;;) {
+    uint8_t *head = b->bytes + b->offset;
+    size_t have = pending(b), at = 1, length = 0;
+    int shift = 0, is_whole = 0;
+    while (at < have && at < 5 && !is_whole) {
+      length |= (size_t)(head[at] & 127) << shift;
+      shift += 7;
+      is_whole = !(head[at++] & 128);
+    }
+    if (!is_whole || have < at + length) break;
+    on_packet(c, head[0], head + at, length);
+    b->offset += at + length;
+  }
+  if (pending(&c->out)) flush_out(c);
+}
+
+/* ---- the world ---- */
+
+static void turn(int wait_ms) {
+  static struct epoll_event events[1024];
+  int count = epoll_wait(epoll_fd, events, 1024, wait_ms);
+  for (int i = 0; i < count; i++) {
+    Conn *c = events[i].data.ptr;
+    if (events[i].events & EPOLLOUT) flush_out(c);
+    if (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)) on_readable(c);
+  }
+  if ((now_ns() - started) / 1e9 > deadline) {
+    fprintf(stderr, "mqload: out of time: sent %lu, received %lu of %lu, acked %lu, ready %d\n",
+            sent_total, received, expected, acked_total, ready);
+    exit(1);
+  }
+}
+
+/* Another address for every 20,000, since an address has so many ports only. */
+static void open_connection(Conn *c, int id) {
+  c->id = id;
+  c->fd = socket(AF_INET, SOCK_STREAM, 0);
+  if (c->fd < 0) die("socket");
+  int one = 1;
+  setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  struct sockaddr_in from = {.sin_family = AF_INET};
+  from.sin_addr.s_addr = htonl(0x7f000001 + id / 20000);
+  if (bind(c->fd, (void *)&from, sizeof from)) die("bind");
+  struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (connect(c->fd, (void *)&to, sizeof to)) die("connect");
+  fcntl(c->fd, F_SETFL, O_NONBLOCK);
+  struct epoll_event e = {.events = EPOLLIN, .data.ptr = c};
+  epoll_ctl(epoll_fd, EPOLL_CTL_ADD, c->fd, &e);
+}
+
+static void wait_until_ready(int count) {
+  while (ready < count) turn(100);
+}
+
+/* CPU time of every thread of the broker, in nanoseconds, and its memory. */
+static Usage usage(void) {
+  Usage u = {0, 0};
+  if (!broker_pid) return u;
+  char path[400];
+  snprintf(path, sizeof path, "/proc/%d/task", broker_pid);
+  DIR *threads = opendir(path);
+  struct dirent *entry;
+  while (threads && (entry = readdir(threads))) {
+    if (entry->d_name[0] == '.') continue;
+    unsigned long long ns = 0;
+    snprintf(path, sizeof path, "/proc/%d/task/%s/schedstat", broker_pid, entry->d_name);
+    FILE *file = fopen(path, "r");
+    if (file && fscanf(file, "%llu", &ns) == 1) u.cpu_ns += ns;
+    if (file) fclose(file);
+  }
+  if (threads) closedir(threads);
+  snprintf(path, sizeof path, "/proc/%d/statm", broker_pid);
+  FILE *file = fopen(path, "r");
+  if (file && fscanf(file, "%*d %ld", &u.rss_kib) != 1) u.rss_kib = 0;
+  if (file) fclose(file);
+  u.rss_kib *= sysconf(_SC_PAGESIZE) / 1024;
+  return u;
+}
+
+static void report(double seconds, uint64_t messages, Usage before) {
+  Usage after = usage();
+  double cpu_us = (after.cpu_ns - before.cpu_ns) / 1e3;
+  struct rusage own;
+  getrusage(RUSAGE_SELF, &own);
+  double own_seconds = own.ru_utime.tv_sec + own.ru_stime.tv_sec +
+                       (own.ru_utime.tv_usec + own.ru_stime.tv_usec) / 1e6;
+  printf("{\"mode\":\"%s\",\"pubs\":%d,\"subs\":%d,\"topology\":\"%s\",\"qos\":%d,\"size\":%d,"
+         "\"mqtt\":%d,\"seconds\":%.4f,\"sent\":%lu,\"received\":%lu,\"perSecond\":%.0f,"
+         "\"p50Ms\":%.4f,\"p99Ms\":%.4f,\"cpuUsPerMessage\":%.4f,\"cpuSeconds\":%.4f,"
+         "\"rssKib\":%ld,\"rssGrownKib\":%ld,\"generatorCpuSeconds\":%.3f}\n",
+         mode, publishers, subscribers, topology, qos, size, v5 ? 5 : 4, seconds, sent_total,
+         received, messages / seconds, percentile_ms(.5), percentile_ms(.99),
+         messages ? cpu_us / messages : 0, cpu_us / 1e6, after.rss_kib,
+         after.rss_kib - before.rss_kib, own_seconds);
+}
+
+/* ---- modes ---- */
+
+static void name_topic(Conn *c, int index) {
+  if (!strcmp(topology, "pair")) snprintf(c->topic, sizeof c->topic, "bench/%d", index);
+  else if (strcmp(topology, "fanin")) strcpy(c->topic, "bench/t");
+  else if (c->is_publisher) snprintf(c->topic, sizeof c->topic, "bench/%d", index);
+  else strcpy(c->topic, "bench/+");
+}
+
+/* Fills each publisher's window in turn. Returns whether anything was sent. */
+static int publish_round(Conn *first, int turn_index, int fan) {
+  /* mosquitto takes 20 at once: of all in 5.0, of QoS 2 in 3.1.1, where it closes on more. */
+  uint64_t unacked_max = v5 || qos == 2 ? 20 : 1000;
+  int has_sent = 0;
+  for (int k = 0; k < publishers; k++) {
+    Conn *c = &first[(turn_index + k) % publishers];
+    for (int burst = 0; burst < BURST && sent_total < (uint64_t)total; burst++) {
+      if (sent_total * fan - received >= (uint64_t)window * fan) break;
+      if (pending(&c->out) >= OUT_MAX) break;
+      if (qos && c->sent - c->acked >= unacked_max) break;
+      put_publish(c, c->topic, 0);
+      has_sent = 1;
+    }
+    if (pending(&c->out)) flush_out(c);
+  }
+  return has_sent;
+}
+
+/* Ends the sessions of an earlier run, with what was under way to them. */
+static void forget_sessions(void) {
+  Conn *old = zeroed(subscribers, sizeof *old);
+  for (int i = 0; i < subscribers; i++) {
+    char id[64];
+    snprintf(id, sizeof id, "mqload-durable-%d", i);
+    old[i].is_publisher = 1;
+    open_connection(&old[i], i);
+    send_connect(&old[i], 1, id);
+  }
+  wait_until_ready(subscribers);
+  for (int i = 0; i < subscribers; i++) close(old[i].fd);
+  ready = 0;
+}
+
+static int flow(void) {
+  int count = publishers + subscribers;
+  if (is_durable) forget_sessions();
+  Conn *conns = zeroed(count, sizeof *conns);
+  for (int i = 0; i < count; i++) {
+    char id[64];
+    conns[i].is_publisher = i >= subscribers;
+    name_topic(&conns[i], conns[i].is_publisher ? i - subscribers : i);
+    open_connection(&conns[i], i);
+    snprintf(id, sizeof id, "mqload-%d-%d", getpid(), i);
+    if (is_durable) snprintf(id, sizeof id, "mqload-durable-%d", i);
+    send_connect(&conns[i], !is_durable || conns[i].is_publisher, id);
+    if (i % 64 == 63) turn(0);
+  }
+  wait_until_ready(count);
+  int fan = strcmp(topology, "pair") ? subscribers : 1;
+  expected = (uint64_t)total * fan;
+  Usage before = usage();
+  uint64_t start = now_ns();
+  for (int i = 0; received < expected || (qos && acked_total < (uint64_t)total); i++) {
+    int has_sent =
+        sent_total < (uint64_t)total && publish_round(&conns[subscribers], i % publishers, fan);
+    turn(has_sent ? 0 : 10);
+  }
+  report((now_ns() - start) / 1e9, received, before);
+  return received == expected ? 0 : 1;
+}
+
+static int idle_connections(void) {
+  Conn *conns = zeroed(total, sizeof *conns);
+  Usage before = usage();
+  uint64_t start = now_ns();
+  for (int i = 0; i < total; i++) {
+    char id[64];
+    snprintf(conns[i].topic, sizeof conns[i].topic, "bench/%d/cmd", i);
+    open_connection(&conns[i], i);
+    snprintf(id, sizeof id, "mqload-%d-%d", getpid(), i);
+    send_connect(&conns[i], 1, id);
+    if (i % 32 == 31) turn(0);
+  }
+  wait_until_ready(total);
+  double seconds = (now_ns() - start) / 1e9;
+  usleep(1000000); /* to let the broker put away what only connecting took */
+  subscribers = total;
+  publishers = 0;
+  report(seconds, total, before);
+  return 0;
+}
+
+/* `total` messages at QoS 1, a window unacknowledged; NULL: a topic each, retained. */
+static void publish_all(Conn *c, const char *topic) {
+  while (acked_total < (uint64_t)total) {
+    while (sent_total < (uint64_t)total && c->sent - c->acked < (uint64_t)(v5 ? 20 : window) &&
+           pending(&c->out) < OUT_MAX) {
+      char own[64];
+      snprintf(own, sizeof own, "retain/%lu/%lu", sent_total % 100, sent_total);
+      put_publish(c, topic ? topic : own, topic == NULL);
+    }
+    flush_out(c);
+    turn(10);
+  }
+  memset(histogram, 0, sizeof histogram);
+}
+
+static int drain(Conn *c, int is_clean, const char *client_id) {
+  expected = total;
+  Usage before = usage();
+  uint64_t start = now_ns();
+  open_connection(c, 2);
+  send_connect(c, is_clean, client_id);
+  while (received < expected) turn(10);
+  report((now_ns() - start) / 1e9, received, before);
+  return 0;
+}
+
+static int retain(void) {
+  Conn *conns = zeroed(2, sizeof *conns);
+  qos = 1;
+  conns[0].is_publisher = 1;
+  open_connection(&conns[0], 0);
+  send_connect(&conns[0], 1, "mqload-retain-pub");
+  wait_until_ready(1);
+  publish_all(&conns[0], NULL);
+  strcpy(conns[1].topic, "retain/#");
+  return drain(&conns[1], 1, "mqload-retain-sub");
+}
+
+/* A session that is away, with nothing queued. */
+static void leave_session(Conn *c, int is_clean, int id) {
+  strcpy(c->topic, "queue/#");
+  open_connection(c, id);
+  send_connect(c, is_clean, "mqload-queue");
+  wait_until_ready(id + 1);
+  close(c->fd);
+  usleep(200000); /* the broker has to notice first */
+}
+
+static int queue(int is_drained) {
+  Conn *conns = zeroed(4, sizeof *conns);
+  qos = 1;
+  leave_session(&conns[0], 1, 0); /* of an earlier run */
+  leave_session(&conns[1], 0, 1);
+  conns[2].is_publisher = 1;
+  open_connection(&conns[2], 2);
+  send_connect(&conns[2], 1, "mqload-queue-pub");
+  wait_until_ready(3);
+  Usage before = usage();
+  uint64_t start = now_ns();
+  publish_all(&conns[2], "queue/a");
+  if (!is_drained) {
+    report((now_ns() - start) / 1e9, acked_total, before);
+    return 0;
+  }
+  strcpy(conns[3].topic, "queue/#");
+  return drain(&conns[3], 0, "mqload-queue");
+}
+
+int main(int argc, char **argv) {
+  if (argc < 2) {
+    fprintf(stderr, "usage: mqload flow|conns|retain|queue|store [options]: see the head of mqload.c\n");
+    return 2;
+  }
+  mode = argv[1];
+  optind = 2;
+  int letter;
+  while ((letter = getopt(argc, argv, "P:S:t:q:s:n:w:p:b:T:5d")) != -1) switch (letter) {
+      case 'P': publishers = atoi(optarg); break;
+      case 'S': subscribers = atoi(optarg); break;
+      case 't': topology = optarg; break;
+      case 'q': qos = atoi(optarg); break;
+      case 's': size = atoi(optarg); break;
+      case 'n': total = atol(optarg); break;
+      case 'w': window = atoi(optarg); break;
+      case 'p': port = atoi(optarg); break;
+      case 'b': broker_pid = atoi(optarg); break;
+      case 'T': deadline = atof(optarg); break;
+      case '5': v5 = 1; break;
+      case 'd': is_durable = 1; break;
+      default: return 2;
+    }
+  struct rlimit files;
+  getrlimit(RLIMIT_NOFILE, &files);
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
+  epoll_fd = epoll_create1(0);
+  started = now_ns();
+  if (!strcmp(mode, "flow")) return flow();
+  if (!strcmp(mode, "conns")) return idle_connections();
+  if (!strcmp(mode, "retain")) return retain();
+  if (!strcmp(mode, "queue")) return queue(1);
+  if (!strcmp(mode, "store")) return queue(0);
+  fprintf(stderr, "mqload: unknown mode %s\n", mode);
+  return 2;
+}

@@ -1,0 +1,121 @@
+/**
+ * ts-broker beside mosquitto and aedes: `npm run bench`.
+ *
+ *     --rounds N      measure everything N times and show medians (3)
+ *     --seconds S     length of each timed measurement (1)
+ *     --flow NAMES    only these, with commas: see flows.ts
+ *     --brokers NAMES only these, with commas; the first is what the others are compared with
+ *     --json          the summaries as JSON instead of the table
+ *
+ * The broker has one core and the generator another, where the machine has two. Rounds alternate
+ * between the brokers, so that a busy moment of the machine falls on all. Nothing here is a test:
+ * no number fails.
+ */
+import { availableParallelism } from "node:os";
+import { parseArgs } from "node:util";
+import { endAll } from "../support/programs.ts";
+import { BROKERS, type Broker } from "./brokers.ts";
+import { FLOWS, type Flow } from "./flows.ts";
+import { type Conditions, compileLoad, measure, type Result } from "./measure.ts";
+import { type Series, summarise, table } from "./table.ts";
+
+interface Wanted {
+  readonly flows: readonly Flow[];
+  readonly brokers: readonly Broker[];
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly json: boolean;
+}
+
+async function main(): Promise<void> {
+  const { flows, brokers, rounds, seconds, json } = wanted();
+  const cores = availableParallelism();
+  const conditions: Conditions = { seconds, cores, mqload: await compileLoad() };
+  if (cores < 2) say("One core only: broker and generator share it, and rates mean little.");
+  const series = await measureAll(flows, brokers, rounds, conditions);
+  const summaries = summarise(series, brokers[0]!.name);
+  console.log(json ? JSON.stringify(summaries, null, 2) : table(summaries, flows));
+  for (const { flow, broker, failed } of summaries) {
+    if (failed !== undefined) say(`${broker}, ${flow}: ${failed}`);
+  }
+}
+
+async function measureAll(
+  flows: readonly Flow[],
+  brokers: readonly Broker[],
+  rounds: number,
+  conditions: Conditions,
+): Promise<Series[]> {
+  const series: (Series & { results: Result[] })[] = [];
+  for (const flow of flows) {
+    const taking = brokers.filter(({ isDurable }) => flow.lasts || !isDurable);
+    const ofFlow = taking.map(({ name }) => ({ flow, broker: name, results: [] as Result[] }));
+    series.push(...ofFlow);
+    for (let round = 1; round <= rounds; round++) {
+      for (const [i, broker] of taking.entries()) {
+        progress(`${flow.title}: ${broker.name}, round ${round} of ${rounds}`);
+        ofFlow[i]!.results.push(await measure(flow, broker, conditions));
+      }
+    }
+  }
+  progress("");
+  return series;
+}
+
+function wanted(): Wanted {
+  const { values } = parseArgs({
+    options: {
+      rounds: { type: "string", default: "3" },
+      seconds: { type: "string", default: "1" },
+      flow: { type: "string", default: "" },
+      brokers: { type: "string", default: "" },
+      json: { type: "boolean", default: false },
+    },
+  });
+  const brokers = chosen("broker", BROKERS, values.brokers).filter(({ missing }) => {
+    if (missing !== undefined) say(`Left out: ${missing}.`);
+    return missing === undefined;
+  });
+  if (brokers.length === 0) throw new Error("There is no broker to measure.");
+  const rounds = Number(values.rounds);
+  const seconds = Number(values.seconds);
+  if (!(Number.isInteger(rounds) && rounds >= 1)) throw new Error("--rounds is 1 or more.");
+  if (!(seconds > 0 && seconds <= 10)) throw new Error("--seconds is above 0, and 10 at most.");
+  return { flows: chosen("flow", FLOWS, values.flow), brokers, rounds, seconds, json: values.json };
+}
+
+/** Those that are named, in the order named; all where none is. */
+function chosen<Item extends { readonly name: string }>(
+  kind: string,
+  items: readonly Item[],
+  names: string,
+): readonly Item[] {
+  if (names === "") return items;
+  return names.split(",").map((name) => {
+    const item = items.find((one) => one.name === name);
+    if (item !== undefined) return item;
+    const known = items.map((one) => one.name).join(", ");
+    throw new Error(`There is no ${kind} ${name}; there are ${known}.`);
+  });
+}
+
+function say(text: string): void {
+  console.error(text);
+}
+
+/** One line that the next one overwrites; nothing where nobody watches. */
+function progress(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
+}
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.on(signal, () => void endAll().then(() => process.exit(1)));
+}
+try {
+  await main();
+} catch (error) {
+  say(error instanceof Error ? error.message : String(error));
+  process.exitCode = 1;
+} finally {
+  await endAll();
+}

@@ -1,0 +1,184 @@
+/** What people see on a terminal, and only there: colours, table, spinner and progress. */
+import { describe, expect, it } from "vitest";
+import { connect } from "../../src/client/client.ts";
+import { tmux } from "../support/peers.ts";
+import { ourProgram, startBroker, startOurs } from "../support/programs.ts";
+import { Terminal, type TerminalOptions } from "../support/tmux.ts";
+import { ScriptedBroker } from "./scripted-broker.ts";
+
+const here = describe.skipIf(tmux === undefined);
+
+here("ts-sub --watch on a terminal", () => {
+  it("shows a table of topics, and leaves the terminal as it was", async () => {
+    await using broker = await startBroker();
+    const words = subWords(broker.port, "-t '#' -w");
+    await using terminal = await inShell(`echo before; ${words}`, { columns: 70, rows: 8 });
+    await using client = await connect({ host: "127.0.0.1", port: broker.port });
+    await terminal.untilScreen("messages/s");
+    await client.publish("b/second", '{"t":\n2}', { qos: 1 });
+    await client.publish("a/first", Buffer.from("ff00", "hex"), { qos: 1 });
+    await terminal.untilScreen(/0xff00/);
+    const { lines } = terminal;
+    expect(lines[0]).toMatch(/^TOPIC {2,}RATE\/S +AGE VALUE$/);
+    expect(lines[1]).toMatch(/^a\/first +\d\.\d +(now|\ds) 0xff00$/);
+    expect(lines[2]).toMatch(/^b\/second +\d\.\d +(now|\ds) \{"t":␊2\}$/);
+    expect(lines[7]).toMatch(/^2 topics · \d\.\d messages\/s$/);
+    expect(terminal.colouredScreen).toContain("\x1b[36mb/second");
+    expect(terminal.state).toEqual({ isAlternate: true, hasCursor: false });
+    terminal.press("C-c");
+    await terminal.untilScreen("status 0");
+    expect(terminal.screen.trim()).toMatch(/^before\n\^?C?status 0/);
+    expect(terminal.state).toEqual({ isAlternate: false, hasCursor: true });
+  });
+
+  it("fits the window, however that changes and however many topics there are", async () => {
+    await using broker = await startBroker();
+    const words = subWords(broker.port, "-t '#' -w");
+    await using terminal = await inShell(words, { columns: 70, rows: 8 });
+    await terminal.untilScreen("messages/s");
+    await using client = await connect({ host: "127.0.0.1", port: broker.port });
+    for (let i = 0; i < 50; i++) await client.publish(`t/${i + 10}`, "x".repeat(200), { qos: 1 });
+    await terminal.untilScreen("50 topics · 44 of them not shown");
+    terminal.resize(40, 5);
+    await terminal.untilScreen("50 topics · 47 of them not shown");
+    expect(terminal.lines[1]).toMatch(/^t\/10 +\d+\.\d +(now|\ds) x+$/);
+    terminal.press("C-c");
+    await terminal.untilScreen("status 0");
+  });
+
+  it("keeps up with a flood", async () => {
+    await using broker = await startBroker();
+    await using terminal = await inShell(subWords(broker.port, "-t '#' -w"), { rows: 10 });
+    await terminal.untilScreen("messages/s");
+    const lines = Array.from({ length: 50_000 }, (_, i) => `value ${i + 1}\n`);
+    const program = startOurs("ts-pub", ["-p", `${broker.port}`, "-t", "flood", "-l"]);
+    program.endInput(lines.join(""));
+    await terminal.untilScreen(/flood .* value 50000$/m);
+    terminal.press("C-c");
+    await terminal.untilScreen("status 0");
+  });
+
+  it("says what goes wrong below the table, and again when the table is gone", async () => {
+    await using broker = await ScriptedBroker.start({
+      onSubscribe: (peer, packetId) => peer.grant(packetId, [0, 0x80]),
+    });
+    const words = `${program("ts-sub")} ${broker.words.join(" ")} -t a -t b -w`;
+    await using terminal = await inShell(words, { columns: 100, rows: 8 });
+    await terminal.untilScreen(/messages\/s · Warning: Subscription to 'b' was denied/);
+    terminal.press("C-c");
+    await terminal.untilScreen("status 128");
+    expect(terminal.screen).toMatch(/^Warning: Subscription to 'b' was denied/m);
+  });
+});
+
+here("ts-sub on a terminal", () => {
+  const retained = async (port: number): Promise<void> => {
+    await using client = await connect({ host: "127.0.0.1", port });
+    await client.publish("a/b", '{"n":1,"s":"x"}', { qos: 1, retain: true });
+  };
+
+  it("colours the topic with -v", async () => {
+    await using broker = await startBroker();
+    await retained(broker.port);
+    await using terminal = await inShell(subWords(broker.port, "-t '#' -v -C 1"));
+    await terminal.untilScreen("status 0");
+    expect(terminal.colouredScreen).toContain('\x1b[36ma/b\x1b[39m {"n":1,"s":"x"}');
+  });
+
+  it.each([{ NO_COLOR: "1" }, { TERM: "dumb" }])("has no colours with %j", async (env) => {
+    await using broker = await startBroker();
+    await retained(broker.port);
+    await using terminal = await inShell(subWords(broker.port, "-t '#' -v -C 1"), { env });
+    await terminal.untilScreen("status 0");
+    expect(terminal.colouredScreen).toContain('a/b {"n":1,"s":"x"}');
+    expect(terminal.colouredScreen).not.toContain("\x1b[3");
+  });
+
+  it("lays JSON out with --pretty", async () => {
+    await using broker = await startBroker();
+    await retained(broker.port);
+    await using terminal = await inShell(subWords(broker.port, "-t '#' --pretty -C 1"));
+    await terminal.untilScreen("status 0");
+    expect(terminal.lines.slice(0, 4)).toEqual([
+      "{",
+      '        "n":    1,',
+      '        "s":    "x"',
+      "}",
+    ]);
+    expect(terminal.colouredScreen).toContain('\x1b[34m"n"\x1b[39m:');
+  });
+});
+
+here("ts-pub on a terminal", () => {
+  it("shows that connecting takes long, and leaves standard input to the user", async () => {
+    await using broker = await ScriptedBroker.start({ onConnect: () => undefined });
+    const words = `${program("ts-pub")} ${broker.words.join(" ")} -t a -l`;
+    await using terminal = await inShell(words);
+    await terminal.untilScreen(`Connecting to 127.0.0.1:${broker.port}`);
+    terminal.press("h", "e", "y", "Enter");
+    // tmux has it, and the terminal.
+    await terminal.untilScreen("hey");
+    broker.peer.accept();
+    const [message] = await broker.until("publish");
+    expect(message!.payload).toBe("hey");
+    terminal.press("C-d");
+    await terminal.untilScreen("status 0");
+    expect(terminal.screen).toMatch(/^1 sent, 0 acknowledged, 0 failed in /m);
+    expect(terminal.state.hasCursor).toBe(true);
+  });
+
+  it("shows nothing of that once it is connected", async () => {
+    await using broker = await ScriptedBroker.start({ onConnect: () => undefined });
+    const words = `${program("ts-pub")} ${broker.words.join(" ")} -t a -m b`;
+    await using terminal = await inShell(words);
+    await terminal.untilScreen(`Connecting to 127.0.0.1:${broker.port}`);
+    broker.peer.accept();
+    await terminal.untilScreen("status 0");
+    expect(terminal.screen.trim()).toBe("status 0");
+    expect(terminal.state.hasCursor).toBe(true);
+  });
+
+  it("shows how far a long job is, and what came of it", async () => {
+    await using broker = await ScriptedBroker.start({ onPublish: () => undefined });
+    const words = `${program("ts-pub")} ${broker.words.join(" ")} -t a -l -q 1`;
+    await using terminal = await inShell(`printf 'one\\ntwo\\n' | ${words}`);
+    await terminal.untilScreen(/2 lines read, 0 sent/);
+    for (const message of broker.all("publish")) broker.peer.acknowledge(message);
+    await terminal.untilScreen("status 0");
+    expect(terminal.screen).toMatch(/^2 sent, 2 acknowledged, 0 failed in /m);
+    expect(terminal.screen).not.toContain("lines read");
+  });
+
+  it("shows how far --repeat is", async () => {
+    await using broker = await ScriptedBroker.start();
+    const words = `${program("ts-pub")} ${broker.words.join(" ")} -t a -m x --repeat 3`;
+    await using terminal = await inShell(`${words} --repeat-delay 2`);
+    await terminal.untilScreen(/[12] of 3 messages sent/);
+    terminal.press("C-c");
+    await terminal.untilScreen("status 130");
+    expect(terminal.state.hasCursor).toBe(true);
+  });
+
+  it("draws nothing on a terminal that cannot", async () => {
+    await using broker = await ScriptedBroker.start();
+    const words = `${program("ts-pub")} ${broker.words.join(" ")} -t a -m x --repeat 2`;
+    const env = { TERM: "dumb" };
+    await using terminal = await inShell(`${words} --repeat-delay 2.5`, { env });
+    await terminal.untilScreen("status 0");
+    expect(broker.all("publish")).toHaveLength(2);
+    expect(terminal.screen.trim()).toBe("status 0");
+  });
+});
+
+function inShell(line: string, options: TerminalOptions = {}): Promise<Terminal> {
+  // The shell outlives the key that ends the program, and the window the shell's last word.
+  return Terminal.start(["sh", "-c", `trap : INT; ${line}; echo "status $?"; cat`], options);
+}
+
+function program(name: "ts-pub" | "ts-sub"): string {
+  return `'${process.execPath}' '${ourProgram(name)}'`;
+}
+
+function subWords(port: number, words: string): string {
+  return `${program("ts-sub")} -h 127.0.0.1 -p ${port} ${words}`;
+}
