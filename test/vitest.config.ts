@@ -1,4 +1,5 @@
 /** How the tests run: all under test/ but the long sets, which have commands of their own. */
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
@@ -6,6 +7,8 @@ export default defineConfig({
     root: new URL("..", import.meta.url).pathname,
     include: ["test/**/*.test.ts"],
     pool: "threads",
+    // One for each core, not one fewer: much of the time goes in waiting for spawned programs.
+    maxWorkers: availableParallelism(),
     testTimeout: 60_000,
     globalSetup: ["test/support/peers.ts", "test/support/statement-share.ts"],
     setupFiles: ["test/support/end-programs.ts"],

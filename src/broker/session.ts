@@ -12,14 +12,12 @@ import type { Properties } from "../core/codec/properties.ts";
 import { Incoming } from "../core/delivery/incoming.ts";
 import { type Delivery, Outgoing, type OutgoingLimits } from "../core/delivery/outgoing.ts";
 import type { Connection } from "./connection.ts";
+import { AnswerTime } from "./durable/answer-time.ts";
 import { type Parked, PHASE, type Phase } from "./durable/restored.ts";
 import type { Message, Source } from "./message.ts";
 
 /** A session expiry interval that never ends (MQTT 5.0 §3.1.2.11.2). */
 export const NEVER = 0xffff_ffff;
-
-/** A client is taken for a prompt one until it has shown otherwise. */
-const PROMPTNESS_FIRST = 16;
 
 /** One subscription of one session. Replaced, never changed, when the client subscribes again. */
 export interface Subscription {
@@ -115,8 +113,8 @@ export class Session {
   /** The row behind which those stand, and the position of the last. Written by the store. */
   fetchAfter = 0;
   parkedAt = 0;
-  /** Messages that it acknowledged before they were written, less those that were. By the store. */
-  promptness = PROMPTNESS_FIRST;
+  /** How quickly its client acknowledges. Kept by the store. */
+  readonly answerTime = new AnswerTime();
   /** Whether the store has been asked for the next of those. */
   isFetching = false;
   /** The last place in the queue that was given out. */

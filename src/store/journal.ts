@@ -30,6 +30,8 @@ import { forRanges, StoreIds } from "./store-ids.ts";
 export interface JournalLimits {
   /** Milliseconds that messages to clients which are there wait to be acknowledged. */
   readonly answerMs: number;
+  /** Clients that take longer than these milliseconds, as a rule, are not waited for. */
+  readonly promptMs: number;
   /** Milliseconds that changes nobody waits for wait for company. */
   readonly companyMs: number;
   /** Milliseconds until a batch that failed is tried again. */
@@ -49,19 +51,17 @@ export interface JournalLimits {
 }
 
 const LIMITS: JournalLimits = {
-  answerMs: 15,
+  answerMs: 40,
+  promptMs: 20,
   companyMs: 20,
   retryMs: 1_000,
-  changesMax: 8_192,
+  changesMax: 4_096,
   compactAt: 4_096,
   bytesMax: 16 * 1024 * 1024,
   waitingMax: 65_536,
   fetchMax: 1_000,
   fetchBytesMax: 1024 * 1024,
 };
-
-/** What `Session.promptness` grows to: so many late answers in a row, and nobody waits for more. */
-const PROMPTNESS_MAX = 256;
 
 /** The next messages of one session's queue. */
 export interface FetchRequest {
@@ -255,12 +255,13 @@ export class Journal implements Store {
 
   addOutgoing(session: Session, queued: QueuedMessage): void {
     queued.row = ++this.lastRow;
-    // A client that is there is about to answer, if it has been quick before.
+    const { now } = this.owner;
+    const isSent = session.connection?.isLive === true && !queued.isParked;
+    // A client that is there is about to answer, if it has been quick before; one that is far away
+    // would only make its publishers wait.
     const isAnswered =
-      queued.qos === 1 &&
-      session.connection?.isLive === true &&
-      session.promptness > 0 &&
-      !queued.isParked;
+      isSent && queued.qos === 1 && session.answerTime.isWithin(this.limits.promptMs, now);
+    if (isSent) session.answerTime.onAdded(queued, now);
     this.waitingBytes += queued.message.payloadSize;
     queued.addedAt = this.note(KIND.addOutgoing, queued, session, !isAnswered);
     if (queued.isParked) session.parkedAt = queued.addedAt;
@@ -281,8 +282,8 @@ export class Journal implements Store {
 
   removeOutgoing(session: Session, queued: QueuedMessage): void {
     const { addedAt, message } = queued;
+    session.answerTime.onSettled(queued, this.owner.now);
     if (addedAt > 0) {
-      if (session.promptness < PROMPTNESS_MAX) session.promptness++;
       queued.addedAt = 0;
       queued.row = 0;
       this.waitingBytes -= message.payloadSize;
@@ -538,8 +539,6 @@ export class Journal implements Store {
     const { clientId } = session;
     const { message } = queued;
     queued.addedAt = 0;
-    // Far away: its messages would only make their publishers wait.
-    if (session.promptness > 0) session.promptness--;
     this.waitingBytes -= message.payloadSize;
     this.writeBase(message);
     this.batch.addOutgoing(clientId, queued);
