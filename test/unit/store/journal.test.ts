@@ -546,6 +546,21 @@ describe("a queue that left memory", () => {
     expect([world.count("client_msgs"), world.count("base_msgs")]).toEqual([0, 0]);
   });
 
+  it("takes its messages with it: one that comes again is written anew", () => {
+    const { world, session } = stored();
+    const message = world.message("a", "again");
+    world.send(session, message, { isParked: true });
+    world.settle();
+    world.journal.fetchOutgoing(session);
+    world.settle();
+    for (const queued of [...session.outgoing.deliveries()]) world.acknowledge(session, queued);
+    world.settle();
+    expect(world.count("base_msgs")).toBe(0);
+    world.send(session, message);
+    world.settle();
+    expect(texts(world, "SELECT payload FROM base_msgs")).toEqual(["again"]);
+  });
+
   it("is not asked for before it is safe", () => {
     const { world, session } = stored();
     world.send(session, world.message("a", "1"), { isParked: true });
