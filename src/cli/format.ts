@@ -157,8 +157,10 @@ function conversion(letter: string, layout: Layout, isPretty: boolean): Format {
       return ({ properties }) => integer(properties.messageExpiryInterval, layout);
     case "F":
       return ({ properties }) => integer(properties.payloadFormatIndicator, layout);
-    case "I":
-      return (_message, instant) => text(isoTime(instant), layout);
+    case "I": {
+      const time = isoTimes();
+      return (_message, instant) => text(time(instant), layout);
+    }
     case "P":
       return ({ properties }) =>
         utf8Bytes((properties.userProperties ?? []).map((pair) => pair.join(":")).join(" "));
@@ -256,8 +258,9 @@ function float(letter: "f" | "d", { isLeft, pad, width, precision = 6 }: Layout)
 }
 
 function json(payload: "string" | "json", isPretty: boolean): Format {
+  const time = isoTimes();
   return (message, instant, report) => {
-    const shown = messageJson(message, isoTime(instant, true), payload, isPretty);
+    const shown = messageJson(message, time(instant, true), payload, isPretty);
     if (shown === undefined) {
       report(`Error: Message payload is not valid JSON on topic ${message.topic}.`);
     }
@@ -265,11 +268,21 @@ function json(payload: "string" | "json", isPretty: boolean): Format {
   };
 }
 
-/** `YYYY-MM-DDThh:mm:ss±zzzz`, on request with microseconds. */
-export function isoTime(instant: Instant, hasMicroseconds = false): string {
-  const date = new Date(instant.seconds * 1000);
-  const fraction = hasMicroseconds ? `.${nanoseconds(instant).slice(0, 6)}` : "";
-  return isoLocal(date) + fraction + zoneOffset(date);
+/** What tells the local time as `YYYY-MM-DDThh:mm:ss±zzzz`, on request with microseconds. */
+export function isoTimes(): (instant: Instant, hasMicroseconds?: boolean) => string {
+  // Most messages come in the same second as the one before.
+  let seconds = Number.NaN;
+  let local = "";
+  let zone = "";
+  return (instant, hasMicroseconds = false) => {
+    if (instant.seconds !== seconds) {
+      seconds = instant.seconds;
+      const date = new Date(seconds * 1000);
+      local = isoLocal(date);
+      zone = zoneOffset(date);
+    }
+    return hasMicroseconds ? `${local}.${nanoseconds(instant).slice(0, 6)}${zone}` : local + zone;
+  };
 }
 
 function nanoseconds(instant: Instant): string {

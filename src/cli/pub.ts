@@ -265,16 +265,19 @@ class Publishing {
   /** Sends a message; counts and tells how it ended. */
   private publish(
     message: LineMessage,
-    onEnd: (error: ClientError | undefined) => void = () => {},
+    onEnd?: (error: ClientError | undefined) => void,
   ): void {
     const number = ++this.taken;
     const options = message.properties === undefined ? this.message : this.optionsOf(message);
-    const onSettled = (error: ClientError | undefined): void => {
-      if (error === undefined) this.delivered++;
-      else this.failMessage(error, message.line ?? number, message.line !== undefined);
-      if (error === undefined && options.qos !== 0) this.acknowledged++;
-      onEnd(error);
-    };
+    const isPlain = options.qos === 0 && message.line === undefined && onEnd === undefined;
+    const onSettled = isPlain
+      ? this.onPlainSettled
+      : (error: ClientError | undefined): void => {
+          if (error === undefined) this.delivered++;
+          else this.failMessage(error, message.line ?? number, message.line !== undefined);
+          if (error === undefined && options.qos !== 0) this.acknowledged++;
+          onEnd?.(error);
+        };
     try {
       const topic = message.topic ?? this.request.topic;
       this.client.publishNow(topic, message.payload, options, onSettled);
@@ -283,6 +286,12 @@ class Publishing {
       onSettled(error);
     }
   }
+
+  /** One for all lines of QoS 0: nobody acknowledges those, so none needs its number. */
+  private readonly onPlainSettled = (error: ClientError | undefined): void => {
+    if (error === undefined) this.delivered++;
+    else this.failMessage(error, 0, false);
+  };
 
   /** What a line says goes before what the words say. */
   private optionsOf({ qos, retain, properties }: LineMessage): PublishOptions {

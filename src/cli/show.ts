@@ -97,12 +97,13 @@ async function forPeople(
 }
 
 async function losslessly(target: ShowTarget): Promise<Show> {
-  const [{ isoTime }, { utf8Bytes }, { ndjsonLine }, { wallClock }] = await Promise.all([
+  const [{ isoTimes }, { utf8Bytes }, { ndjsonLine }, { wallClock }] = await Promise.all([
     import("./format.ts"),
     import("./json.ts"),
     import("./ndjson.ts"),
     import("./wall-clock.ts"),
   ]);
   const now = wallClock();
-  return (message) => target.add(`${utf8Bytes(ndjsonLine(message, isoTime(now(), true)))}\n`);
+  const time = isoTimes();
+  return (message) => target.add(`${utf8Bytes(ndjsonLine(message, time(now(), true)))}\n`);
 }
