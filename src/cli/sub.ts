@@ -16,6 +16,7 @@ import { fraction } from "../io/random.ts";
 import { parseSub, SUB_OPTIONS, type SubRequest } from "../options/sub.ts";
 import { type Circumstances, circumstancesOf, clientOptionsOf } from "./connect-options.ts";
 import { EXIT, statusOf } from "./exit.ts";
+import type { MessageRate } from "./message-rate.ts";
 import { surroundingsOf } from "./option-file.ts";
 import { isReaderGone, Printout } from "./printout.ts";
 import { Progress } from "./progress.ts";
@@ -74,6 +75,9 @@ class Subscribing {
   /** Why the first subscription that the broker refused was refused. */
   private denied: number | undefined;
   private timer: NodeJS.Timeout | undefined;
+  /** With --message-rate, from the first connection on. */
+  private rate: MessageRate | undefined;
+  private rateTimer: NodeJS.Timeout | undefined;
 
   constructor(io: Streams, request: Request) {
     this.io = io;
@@ -118,6 +122,7 @@ class Subscribing {
       this.progress.stop();
       this.stopWatch();
       clearTimeout(this.timer);
+      clearTimeout(this.rateTimer);
       await this.printout.flushed();
       if (this.wasAccepted && status === EXIT.ok) await this.removalsDone();
       await this.client.disconnect({ reasonCode, ...this.disconnectProperties() });
@@ -150,7 +155,10 @@ class Subscribing {
     const client = values.debug ? await this.traced(all, options.clientId) : new Client(all);
     client.on("connect", () => {
       this.progress.stop();
-      if (!this.wasAccepted) this.startWatch();
+      if (!this.wasAccepted) {
+        this.startWatch();
+        void this.startRate();
+      }
       this.wasAccepted = true;
     });
     client.on("error", (error) => this.onError(error));
@@ -176,6 +184,28 @@ class Subscribing {
     this.watch?.stop();
     this.complaints.divert(undefined);
     for (const sentence of this.said.splice(0)) this.complaints.add(sentence);
+  }
+
+  /** The table has rates of its own. */
+  private async startRate(): Promise<void> {
+    if (!this.request.values.messageRate || this.watch !== undefined) return;
+    const { MessageRate } = await import("./message-rate.ts");
+    this.rate = new MessageRate(performance.now());
+    this.awaitRate(this.rate);
+  }
+
+  private awaitRate(rate: MessageRate): void {
+    if (this.ending !== undefined) return;
+    const ms = Math.max(1, rate.dueMs - performance.now());
+    this.rateTimer = setTimeout(() => void this.tellRate(rate), ms);
+  }
+
+  private async tellRate(rate: MessageRate): Promise<void> {
+    // A reader that is behind gets no lines on top of what it has not read.
+    await this.printout.room();
+    const line = rate.line(performance.now());
+    if (line !== undefined && this.ending === undefined) this.printout.add(line);
+    this.awaitRate(rate);
   }
 
   private async traced(options: object, clientId = ""): Promise<Client> {
@@ -267,6 +297,7 @@ class Subscribing {
     if (values.noRetained && message.retain) return;
     if (values.filtersOut.some((filter) => filterMatches(filter, message.topic))) return;
     if (values.removeRetained && message.retain) this.removeRetained(message.topic);
+    this.rate?.add();
     if (isByChance(values.randomFilter)) show(message);
     if (++this.count === values.count) this.end(EXIT.ok);
   }

@@ -15,7 +15,7 @@ export const PEOPLE_OPTIONS = {
       "prints, but bytes that are no UTF-8 stand in base64, as payload-base64 or",
       "correlation-data-base64, and NUL does not end anything. The retain flag is that of the",
       "publisher with the retain-as-published option only. It switches to MQTT 5.0, and excludes",
-      "-F and the watch option.",
+      "-F, the watch and the message-rate option.",
     ].join(" "),
     implies: { version: 5 as Version },
   }),
@@ -36,10 +36,15 @@ export const PEOPLE_OPTIONS = {
 export function checkShowing(values: {
   readonly ndjson: boolean;
   readonly watch: boolean;
+  readonly messageRate: boolean;
   readonly format: string | undefined;
 }): void {
   if (!values.ndjson) return;
-  const other = values.watch ? "--watch" : values.format === undefined ? undefined : "-F";
+  const [other] = [
+    ...(values.watch ? ["--watch"] : []),
+    ...(values.messageRate ? ["--message-rate"] : []),
+    ...(values.format === undefined ? [] : ["-F"]),
+  ];
   if (other === undefined) return;
   const message = `Error: Combining '${other}' and '--ndjson' makes no sense.`;
   throw new UsageError("conflict", message);

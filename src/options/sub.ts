@@ -198,7 +198,11 @@ export const SUB_OPTIONS = {
     long: "message-rate",
     group: OUTPUT,
     brief: "Print each second how many messages have come",
-    text: "Prints every second a line with the number of messages of the last second: 12 msgs/s.",
+    text: [
+      "Prints every second, from the first connection on, a line with the number of messages of the",
+      "last second between the messages themselves: 12 msgs/s. The table of the watch option shows",
+      "it in any case.",
+    ].join(" "),
   }),
   url: urlOption((topic, { topics }) => ({
     // The row of topics makes lists of strings.

@@ -153,6 +153,20 @@ describe("ts-sub and time", () => {
   });
 });
 
+describe("ts-sub --message-rate", () => {
+  it("tells each second how many messages came, between them", async () => {
+    await using broker = await ScriptedBroker.start();
+    const program = sub(broker, ["-t", "#", "-T", "no", "--message-rate"]);
+    const peer = await subscribed(broker);
+    for (const topic of ["a", "no", "b"]) peer.publish(topic, "x");
+    await program.untilOutput(/^x\nx\n2 msgs\/s\n/);
+    peer.publish("a", "y");
+    await program.untilOutput(/\ny\n1 msgs\/s\n$/);
+    program.signal("SIGINT");
+    expect(await outcome(program)).toMatchObject({ status: 0, stderr: "" });
+  });
+});
+
 describe("ts-sub and signals", () => {
   it.each(["SIGINT", "SIGTERM"] as const)("disconnects and exits with 0 at %s", async (signal) => {
     await using broker = await ScriptedBroker.start();

@@ -50,6 +50,12 @@ describe("parseSub", () => {
     expect(maximum("-C", "3", "-D", "connect", "receive-maximum", "9")).toBe(9);
   });
 
+  it.each([["-w"], ["-F", "%p"], ["--message-rate"]])("refuses %s beside --ndjson", (...words) => {
+    expect(() => parseSub(["-t", "a", "--ndjson", ...words])).toThrow(
+      `Error: Combining '${words[0] === "-w" ? "--watch" : words[0]}' and '--ndjson' makes no sense.`,
+    );
+  });
+
   it("keeps a format as it is written, a wrong one too", () => {
     expect(subscribe("-t", "a", "-F", "%q\\x").values.format).toBe("%q\\x");
   });
