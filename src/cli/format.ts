@@ -2,7 +2,7 @@
  * The language of ts-sub's -F: compiled once, run for each message.
  *
  * What comes out is a *byte string*, one character for one byte (see `json.ts`), because payloads
- * are bytes; widths and precisions count bytes, too. Judged whole before anything connects.
+ * are bytes; widths and precisions count bytes, too. Its grammar is in `options/format.ts`.
  *
  * Kept as mosquitto_sub has it, where one would expect otherwise:
  *   - an absent property is as wide as its width, a number filled with its pad; only %R is not
@@ -11,6 +11,12 @@
  *   - %D, %P, %j and %J take no width, nor do %q, %r and %U
  */
 import type { ReceivedMessage } from "../client/message.ts";
+import {
+  type FieldLetter,
+  type FormatLayout,
+  type FormatPiece,
+  readFormat,
+} from "../options/format.ts";
 import { messageJson, utf8Bytes } from "./json.ts";
 import { formatFixed } from "./printf-number.ts";
 import { compileStrftime, isoLocal, zoneOffset } from "./strftime.ts";
@@ -30,57 +36,9 @@ export type Format = (
   report: (sentence: string) => void,
 ) => string;
 
-/** The format cannot be understood. The message is mosquitto's sentence about it. */
-export class FormatError extends Error {
-  override readonly name = "FormatError";
-}
-
-/** A wider column is a slip of the finger, and would fill memory for each message. */
-const WIDTH_MAX = 100_000;
-/** What may stand before the letter, to part the groups of %x. */
-const SEPARATORS = "!\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~";
-const ESCAPES: Readonly<Record<string, string>> = {
-  "\\": "\\",
-  "0": "\0",
-  a: "\x07",
-  e: "\x1b",
-  n: "\n",
-  r: "\r",
-  t: "\t",
-  v: "\v",
-};
-
-/** What may stand between % and the letter. */
-interface Layout {
-  readonly isLeft: boolean;
-  readonly pad: " " | "0";
-  /** 0: as wide as it is. */
-  readonly width: number;
-  /** Absent: none given. */
-  readonly precision?: number;
-  readonly separator: string;
-}
-
-/** @throws {FormatError} */
+/** @throws {UsageError} */
 export function compileFormat(text: string, isPretty = false): Format {
-  const pieces: Format[] = [];
-  let literal = "";
-  const add = (piece: Format): void => {
-    if (literal !== "") pieces.push(constant(literal));
-    literal = "";
-    pieces.push(piece);
-  };
-  for (let at = 0; at < text.length; at++) {
-    const char = text[at]!;
-    if (char === "\\") literal += escaped(text[++at]);
-    else if (char === "@") add(moment(characterAt(text, ++at)));
-    else if (char === "%") {
-      const [layout, letterAt] = readLayout(text, at + 1);
-      add(conversion(characterAt(text, letterAt), layout, isPretty));
-      at = letterAt;
-    } else literal += char;
-  }
-  if (literal !== "") pieces.push(constant(literal));
+  const pieces = readFormat(text).map((piece) => compiled(piece, isPretty));
   if (pieces.length === 1) return pieces[0]!;
   return (message, instant, report) => {
     let out = "";
@@ -89,49 +47,15 @@ export function compileFormat(text: string, isPretty = false): Format {
   };
 }
 
+function compiled(piece: FormatPiece, isPretty: boolean): Format {
+  if (piece.kind === "text") return constant(piece.text);
+  if (piece.kind === "moment") return moment(piece.letter);
+  return conversion(piece.letter, piece.layout, isPretty);
+}
+
 function constant(text: string): Format {
   const bytes = utf8Bytes(text);
   return () => bytes;
-}
-
-function escaped(char: string | undefined): string {
-  if (char === undefined) throw new FormatError("Incomplete escape specifier.");
-  const meant = ESCAPES[char];
-  if (meant === undefined) throw new FormatError(`Invalid escape specifier '${char}'.`);
-  return meant;
-}
-
-function characterAt(text: string, at: number): string {
-  const char = text[at];
-  if (char === undefined) throw new FormatError("Incomplete format specifier.");
-  return char;
-}
-
-/** Reads `[-][0][width][.precision][separator]`; also tells where the letter is. */
-function readLayout(text: string, start: number): [layout: Layout, letterAt: number] {
-  const pattern = /(-?)(0?)(\d*)(?:(\.)(\d*))?/y;
-  pattern.lastIndex = start;
-  const [all, left, zero, width, point, precision] = pattern.exec(text)!;
-  let letterAt = start + all.length;
-  const separator = text[letterAt] ?? "";
-  const isSeparator = separator !== "" && SEPARATORS.includes(separator);
-  if (isSeparator) letterAt++;
-  const layout: Layout = {
-    isLeft: left !== "",
-    pad: zero === "" ? " " : "0",
-    width: bounded(width!),
-    ...(point === undefined ? {} : { precision: bounded(precision!) }),
-    separator: isSeparator ? separator : " ",
-  };
-  return [layout, letterAt];
-}
-
-function bounded(digits: string): number {
-  const value = Number(digits);
-  if (value > WIDTH_MAX) {
-    throw new FormatError(`Format width or precision ${digits} is over ${WIDTH_MAX}.`);
-  }
-  return value;
 }
 
 /** `@` and a letter. */
@@ -143,7 +67,7 @@ function moment(letter: string): Format {
 }
 
 /** `%` and a letter. */
-function conversion(letter: string, layout: Layout, isPretty: boolean): Format {
+function conversion(letter: FieldLetter, layout: FormatLayout, isPretty: boolean): Format {
   switch (letter) {
     case "%":
       return () => "%";
@@ -194,29 +118,27 @@ function conversion(letter: string, layout: Layout, isPretty: boolean): Format {
       return ({ payload }) => hex(payload, layout);
     case "X":
       return ({ payload }) => hex(payload, layout).toUpperCase();
-    default:
-      throw new FormatError(`Invalid format specifier '${letter}'.`);
   }
 }
 
-function integer(value: number | undefined, { isLeft, pad, width }: Layout): string {
+function integer(value: number | undefined, { isLeft, pad, width }: FormatLayout): string {
   if (value === undefined) return pad.repeat(width);
   const digits = String(value);
   return isLeft ? digits.padEnd(width) : digits.padStart(width, pad);
 }
 
-function text(value: string | undefined, layout: Layout): string {
+function text(value: string | undefined, layout: FormatLayout): string {
   const bytes = utf8Bytes(value ?? "").slice(0, layout.precision ?? Infinity);
   return layout.isLeft ? bytes.padEnd(layout.width) : bytes.padStart(layout.width);
 }
 
-function plain(payload: Buffer, { isLeft, pad, width }: Layout): string {
+function plain(payload: Buffer, { isLeft, pad, width }: FormatLayout): string {
   if (width === 0) return payload.toString("latin1") + (isLeft ? " ".repeat(payload.length) : "");
   const shown = payload.toString("latin1", 0, Math.min(width, payload.length));
   return isLeft ? shown.padEnd(width) : shown.padStart(width, pad);
 }
 
-function hex(payload: Buffer, layout: Layout): string {
+function hex(payload: Buffer, layout: FormatLayout): string {
   const { isLeft, pad, width } = layout;
   if (width === 0) {
     return grouped(payload.toString("hex"), layout) + (isLeft ? " ".repeat(payload.length) : "");
@@ -229,7 +151,7 @@ function hex(payload: Buffer, layout: Layout): string {
 }
 
 /** Puts a separator after every `precision` digits. */
-function grouped(digits: string, { precision = 0, separator }: Layout): string {
+function grouped(digits: string, { precision = 0, separator }: FormatLayout): string {
   if (precision === 0) return digits;
   let out = digits.slice(0, precision);
   for (let at = precision; at < digits.length; at += precision) {
@@ -239,7 +161,7 @@ function grouped(digits: string, { precision = 0, separator }: Layout): string {
 }
 
 /** The payload as a number in the byte order of nearly every machine there is, %f or %d. */
-function float(letter: "f" | "d", { isLeft, pad, width, precision = 6 }: Layout): Format {
+function float(letter: "f" | "d", { isLeft, pad, width, precision = 6 }: FormatLayout): Format {
   const size = letter === "f" ? 4 : 8;
   return ({ payload, topic }, _instant, report) => {
     if (payload.length !== size) {

@@ -1,8 +1,8 @@
 /**
  * How many messages came in each second, for ts-sub --message-rate. Time is handed in.
  *
- * Seconds are counted from the start, not from line to line, so that late lines do not add up. Whole
- * seconds that nobody could be told of are told as one, with their average.
+ * Seconds are counted from the start, not from line to line, so that late lines do not add up.
+ * Whole seconds that nobody could be told of are told as one, with their average.
  */
 
 const SECOND_MS = 1000;

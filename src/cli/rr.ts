@@ -74,7 +74,7 @@ class Requesting {
     });
   }
 
-  /** How the response is shown. @throws {UsageError} when -F is wrong. */
+  /** How the response is shown. */
   compile(): Promise<Show> {
     const report = (sentence: string): void => this.complaints.add(sentence);
     return compileShow(this.request.values, this.printout, report, this.io);

@@ -1,6 +1,5 @@
 /** How a message is shown: its payload, topic and payload, or what -F says. */
 import type { ReceivedMessage } from "../client/client.ts";
-import { UsageError } from "../options/usage-error.ts";
 import type { Streams } from "./streams.ts";
 import { isScreen, wantsColours } from "./terminal.ts";
 
@@ -27,7 +26,6 @@ export type Show = (message: ReceivedMessage) => void;
  *
  * @param report Gets what went wrong with a message.
  * @param io Whose standard output it is; a terminal gets colours.
- * @throws {UsageError} when -F is wrong.
  */
 export async function compileShow(
   values: ShowValues,
@@ -44,18 +42,13 @@ export async function compileShow(
     }
     return isVerbose ? verbosely(target, newline) : plainly(target, newline);
   }
-  const [{ compileFormat, FormatError }, { wallClock }] = await Promise.all([
+  const [{ compileFormat }, { wallClock }] = await Promise.all([
     import("./format.ts"),
     import("./wall-clock.ts"),
   ]);
   const now = wallClock();
-  try {
-    const format = compileFormat(values.format, values.pretty);
-    return (message) => target.add(format(message, now(), report) + newline);
-  } catch (error) {
-    if (!(error instanceof FormatError)) throw error;
-    throw new UsageError("bad-value", `Error: ${error.message}`);
-  }
+  const format = compileFormat(values.format, values.pretty);
+  return (message) => target.add(format(message, now(), report) + newline);
 }
 
 function plainly(target: ShowTarget, newline: string): Show {

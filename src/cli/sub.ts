@@ -93,7 +93,7 @@ class Subscribing {
     });
   }
 
-  /** How messages are shown. @throws {UsageError} when -F is wrong. */
+  /** How messages are shown. */
   async compile(): Promise<Show> {
     const { io } = this;
     const { values } = this.request;

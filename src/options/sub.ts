@@ -1,11 +1,10 @@
 /**
  * The options of ts-sub, those of mosquitto_sub 2.1. Order here is order in help and man.
- *
- * The format of -F is kept as written: it is compiled, and refused, where it is used.
  */
 import { CONNECT_OPTIONS, checkClient, checkConnect, parseQos, propertiesOf } from "./connect.ts";
+import { parseFormat } from "./format.ts";
 import { leadingFraction, leadingInteger } from "./numbers.ts";
-import { anyWord, flag, repeated, type Values, valued } from "./option.ts";
+import { flag, repeated, type Values, valued } from "./option.ts";
 import type { PropertiesByCommand } from "./property-option.ts";
 import { checkShowing, PEOPLE_OPTIONS } from "./sub-people.ts";
 import { parseFilterOut, parseSubscriptionFilter, parseUnsubscribeFilter } from "./topic-words.ts";
@@ -149,7 +148,7 @@ export const SUB_OPTIONS = {
       "time in seconds since 1970, %j the message as JSON, %J the same with a JSON payload.",
     ].join(" "),
     missing: "Error: -F argument given but no format specified.",
-    parse: anyWord,
+    parse: parseFormat,
     fallback: undefined,
   }),
   pretty: flag({

@@ -342,6 +342,9 @@ const RR: readonly (readonly string[])[] = [
   ["-i", "a", "-I", "b"],
   ["-i", ""],
   ["-i", "", "--quiet"],
+  ["-F", "%z", "-q", "4"],
+  ["-q", "4", "-F", "%z"],
+  ["-F", "%z", "-c"],
   ...[[], ["-c"], ["--cert", "x"], ["-P", "x"], ["-V", "5"], ["--quiet"]].map((words) => [
     ...["-D", "publish", "response-topic", "x"],
     ...words,
@@ -401,6 +404,20 @@ const SUB: readonly (readonly string[])[] = [
   ),
   ...["0", "0.05", "0.1", "50x", "100", "abc", "", "-1"].map((word) => ["--random-filter", word]),
   ["-T", ""],
+  ...["%z", "%", "%12", "%-05.3", "@", "@Y", "\\", "\\q", "%p\\n", "% l", "%2q", ""].map((word) => [
+    "-F",
+    word,
+  ]),
+  ...[["-q", "4"], ["-Z"], ["--help"], ["-c"], ["--will-payload", "x"], ["-i", ""], ["-F", "%p"]]
+    .concat([
+      ["-R", "--retained-only"],
+      ["-D", "connect", "receive-maximum", "0"],
+      ["-P", "x"],
+    ])
+    .flatMap((words) => [
+      ["-F", "%z", ...words],
+      [...words, "-F", "%z"],
+    ]),
   ["-R", "--retained-only"],
   ["--retained-only", "-R"],
   ["-R", "--retained-only", "-c"],
@@ -454,6 +471,7 @@ describe.skipIf(!available)("words that mosquitto_sub judges the same", () => {
     [],
     ["-c"],
     ["-E"],
+    ["-F", "%z"],
     ["-R", "--retained-only"],
     ["--will-retain", "-R", "--retained-only"],
     ["-D", "connect", "receive-maximum", "0"],

@@ -56,8 +56,11 @@ describe("parseSub", () => {
     );
   });
 
-  it("keeps a format as it is written, a wrong one too", () => {
-    expect(subscribe("-t", "a", "-F", "%q\\x").values.format).toBe("%q\\x");
+  it("keeps a format as it is written, and judges it as it is met", () => {
+    expect(subscribe("-t", "a", "-F", "%q\\n").values.format).toBe("%q\\n");
+    const wrong = "Error: Invalid format specifier 'z'.";
+    expect(() => parseSub(["-t", "a", "-F", "%z", "-F", "%q", "-q", "4"])).toThrow(wrong);
+    expect(() => parseSub(["-q", "4", "-F", "%z"])).toThrow("Error: Invalid QoS given: 4");
   });
 });
 
