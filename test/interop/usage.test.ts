@@ -6,12 +6,10 @@
  * broker to reach, so that good words end in "Connection refused"; ours are parsed in-process.
  * Where we differ on purpose, the list says so and why.
  */
-import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { parseBroker } from "../../src/options/broker.ts";
 import { readOptionFile } from "../../src/options/option-file.ts";
 import { parsePub } from "../../src/options/pub.ts";
@@ -20,54 +18,86 @@ import { parseSub } from "../../src/options/sub.ts";
 import { UsageError } from "../../src/options/usage-error.ts";
 import type { Surroundings } from "../../src/options/words.ts";
 import { mosquitto, mosquittoPub, mosquittoRr, mosquittoSub } from "../support/peers.ts";
+import { freePort } from "../support/programs.ts";
+import { type ShortOutcome, shortRuns } from "../support/short-runs.ts";
 
 const available = mosquittoPub !== undefined && mosquittoSub !== undefined;
 
-/** Holds the option files of the peer; one at a time. */
-let directory = "";
+const PEERS = {
+  mosquitto,
+  mosquitto_pub: mosquittoPub,
+  mosquitto_sub: mosquittoSub,
+  mosquitto_rr: mosquittoRr,
+};
 
-/** A port that nobody listens on. */
-let closedPort = "1";
+/** A run of a peer. PORT in words and file stands for one that nobody listens on. */
+interface Case {
+  readonly program: keyof typeof PEERS;
+  readonly words: readonly string[];
+  /** What stands in its option file. */
+  readonly file: string;
+}
+
+/** Every run that a test below asks for: all are made before the first test. */
+const cases: Case[] = [];
+const outcomes = new Map<Case, ShortOutcome>();
+let closedPort = "";
+
 beforeAll(async () => {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  if (address !== null && typeof address === "object") closedPort = String(address.port);
-  await new Promise((resolve) => server.close(resolve));
-  directory = mkdtempSync(join(tmpdir(), "ts-mqtt-test-"));
+  closedPort = String(await freePort());
+  const folder = mkdtempSync(join(tmpdir(), "ts-mqtt-test-"));
+  const there = cases.filter(({ program }) => PEERS[program] !== undefined);
+  const runs = there.map(({ program, words, file }, at) => ({
+    command: PEERS[program]!,
+    words: words.map(withPort),
+    env: {
+      XDG_CONFIG_HOME: file === "" ? folder : optionFile(join(folder, `${at}`), program, file),
+    },
+  }));
+  const results = await shortRuns(runs, { HOME: "/nonexistent" });
+  rmSync(folder, { recursive: true, force: true });
+  for (const [at, one] of there.entries()) outcomes.set(one, results[at]!);
 });
-afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-/**
- * Standard error of the peer, or "" when the words were good enough to try to connect.
- *
- * @param optionFile What stands in its option file.
- */
-function peer(
-  program: string,
+/** @returns The folder that it is in. */
+function optionFile(folder: string, program: string, text: string): string {
+  mkdirSync(folder);
+  writeFileSync(join(folder, program), withPort(text));
+  return folder;
+}
+
+/** Has a peer run with these words. @returns What `it.each` wants, with a title. */
+function asked(
+  program: keyof typeof PEERS,
   words: readonly string[],
-  optionFile = "",
-): { stderr: string; usage: boolean } {
-  writeFileSync(join(directory, program), optionFile);
-  const { stdout, stderr } = spawnSync(program, words, {
-    input: "",
-    encoding: "utf8",
-    timeout: 10_000,
-    env: { PATH: process.env.PATH, HOME: "/nonexistent", XDG_CONFIG_HOME: directory },
-  });
+  file = "",
+): readonly [title: string, one: Case] {
+  const all = program === "mosquitto" ? words : ["-p", "PORT", ...words];
+  const one = { program, words: all, file };
+  cases.push(one);
+  return [shown(file === "" ? words : [file, ...words]), one];
+}
+
+/** What was refused, and whether the usage was printed. */
+interface Judgement {
+  /** "" when the words were good enough to try to connect. */
+  readonly stderr: string;
+  readonly usage: boolean;
+}
+
+function peer(one: Case): Judgement {
+  const { stdout, stderr } = outcomes.get(one)!;
   const connecting = /^Error: (Connection refused|No such file or directory)\n$/.test(stderr);
   return { stderr: connecting ? "" : stderr, usage: stdout.includes("Usage:") };
 }
 
 function ours(
-  program: string,
+  { program, words, file }: Case,
   parse: (words: readonly string[], around: Surroundings) => { ask: string },
-  words: readonly string[],
-  optionFile = "",
-): { stderr: string; usage: boolean } {
+): Judgement {
   try {
-    const lines = readOptionFile(Buffer.from(optionFile));
-    return { stderr: "", usage: parse(words, { lines }).ask === "help" };
+    const lines = readOptionFile(Buffer.from(withPort(file)));
+    return { stderr: "", usage: parse(words.map(withPort), { lines }).ask === "help" };
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     return { stderr: error.textFor(program), usage: error.aftermath === "usage" };
@@ -436,7 +466,7 @@ const SUB: readonly (readonly string[])[] = [
 ];
 
 describe.skipIf(!available)("words that mosquitto_pub judges the same", () => {
-  const cases = [
+  const rows = [
     ...PUB.map((words) => ["-t", "a", "-m", "b", ...words]),
     ...PROPERTIES.map((words) => ["-t", "a", "-m", "b", "--will-topic", "w", "-D", ...words]),
     ["-t", "a", "-m", "b", "-i", "x", "-x", "6", "-D", "connect", "session-expiry-interval", "5"],
@@ -459,14 +489,13 @@ describe.skipIf(!available)("words that mosquitto_pub judges the same", () => {
     ["-n", "-n", "-t", "a"],
     ["-t", "a", "-l", "--repeat", "3"],
   ];
-  it.each(cases.map((words) => [shown(words), words] as const))("%s", (_title, words) => {
-    const all = ["-p", closedPort, ...words];
-    expect(ours("mosquitto_pub", parsePub, all)).toEqual(peer("mosquitto_pub", all));
-  });
+  it.each(rows.map((words) => asked("mosquitto_pub", words)))("%s", (_title, one) =>
+    expect(ours(one, parsePub)).toEqual(peer(one)),
+  );
 });
 
 describe.skipIf(!available)("words that mosquitto_sub judges the same", () => {
-  const cases = [
+  const rows = [
     ...SUB.map((words) => ["-t", "a", ...words]),
     [],
     ["-c"],
@@ -479,14 +508,13 @@ describe.skipIf(!available)("words that mosquitto_sub judges the same", () => {
     ["-D", "connect", "receive-maximum", "0", "--will-payload", "c"],
     ["--help"],
   ];
-  it.each(cases.map((words) => [shown(words), words] as const))("%s", (_title, words) => {
-    const all = ["-p", closedPort, ...words];
-    expect(ours("mosquitto_sub", parseSub, all)).toEqual(peer("mosquitto_sub", all));
-  });
+  it.each(rows.map((words) => asked("mosquitto_sub", words)))("%s", (_title, one) =>
+    expect(ours(one, parseSub)).toEqual(peer(one)),
+  );
 });
 
 describe.skipIf(mosquittoRr === undefined)("words that mosquitto_rr judges the same", () => {
-  const cases = [
+  const rows = [
     ...RR.map((words) => ["-t", "a", "-e", "r", "-m", "b", ...words]),
     [],
     ["-t", "a", "-e", "r"],
@@ -497,34 +525,28 @@ describe.skipIf(mosquittoRr === undefined)("words that mosquitto_rr judges the s
     ["-t", "a", "-e", "r", "-c"],
     ["-t", "a", "-e", "r", "-n"],
   ];
-  it.each(cases.map((words) => [shown(words), words] as const))("%s", (_title, words) => {
-    const all = ["-p", closedPort, ...words.map(withPort)];
-    expect(ours("mosquitto_rr", parseRr, all)).toEqual(peer("mosquitto_rr", all));
-  });
+  it.each(rows.map((words) => asked("mosquitto_rr", words)))("%s", (_title, one) =>
+    expect(ours(one, parseRr)).toEqual(peer(one)),
+  );
 });
 
 describe.skipIf(!available)("ways to the broker that mosquitto's programs judge the same", () => {
-  it.each(WAY.map((words) => [shown(words), words] as const))("%s", (_title, words) => {
-    const all = ["-p", closedPort, "-t", "a", "-m", "b", ...words.map(withPort)];
-    expect(ours("mosquitto_pub", parsePub, all)).toEqual(peer("mosquitto_pub", all));
-  });
+  it.each(WAY.map((words) => asked("mosquitto_pub", ["-t", "a", "-m", "b", ...words])))(
+    "%s",
+    (_title, one) => expect(ours(one, parsePub)).toEqual(peer(one)),
+  );
 
   const sub = WAY.filter(([first]) => first === "-L" || first === "--psk");
-  it.each(sub.map((words) => [shown(words), words] as const))("%s, to subscribe", (_t, words) => {
-    const all = ["-p", closedPort, ...words.map(withPort)];
-    expect(ours("mosquitto_sub", parseSub, all)).toEqual(peer("mosquitto_sub", all));
-  });
+  it.each(sub.map((words) => asked("mosquitto_sub", words)))("%s, to subscribe", (_title, one) =>
+    expect(ours(one, parseSub)).toEqual(peer(one)),
+  );
 });
 
 describe.skipIf(!available)("option files that mosquitto_pub judges the same", () => {
-  const cases = OPTION_FILES.map(
-    ([file, ...words]) => [shown([file, ...words]), file, words] as const,
-  );
-  it.each(cases)("%s", (_title, file, words) => {
-    const all = ["-p", closedPort, ...words];
-    const text = withPort(file);
-    expect(ours("mosquitto_pub", parsePub, all, text)).toEqual(peer("mosquitto_pub", all, text));
+  const rows = OPTION_FILES.map(([file, ...words]) => {
+    return asked("mosquitto_pub", words, file);
   });
+  it.each(rows)("%s", (_title, one) => expect(ours(one, parsePub)).toEqual(peer(one)));
 });
 
 /** What 2.0.11, the peer here, does otherwise than 2.1, and where the description says so. */
@@ -540,14 +562,14 @@ const OF_2_1: readonly (readonly [words: readonly string[], reference: string])[
 ];
 
 describe.skipIf(!available)("words that mosquitto 2.1 takes and 2.0.11 does not", () => {
-  it.each(OF_2_1.map(([words, why]) => [shown(words), why, words] as const))(
-    "%s (%s)",
-    (_title, _why, words) => {
-      const all = ["-p", closedPort, "-t", "a", "-m", "b", ...words.map(withPort)];
-      expect(ours("mosquitto_pub", parsePub, all).stderr).toBe("");
-      expect(peer("mosquitto_pub", all).stderr).not.toBe("");
-    },
-  );
+  const rows = OF_2_1.map(([words, why]) => {
+    const [title, one] = asked("mosquitto_pub", ["-t", "a", "-m", "b", ...words]);
+    return [title, why, one] as const;
+  });
+  it.each(rows)("%s (%s)", (_title, _why, one) => {
+    expect(ours(one, parsePub).stderr).toBe("");
+    expect(peer(one).stderr).not.toBe("");
+  });
 });
 
 const PSK = ["--psk-identity", "me", "--psk"];
@@ -556,7 +578,7 @@ const PSK = ["--psk-identity", "me", "--psk"];
  * Where we refuse and mosquitto goes on, to fail later with exit status 0, to send what the
  * standard forbids, or to do nothing: the reasons stand with the code that refuses.
  */
-const STRICTER: readonly (readonly [string, readonly string[], string])[] = [
+const STRICTER: readonly (readonly ["pub" | "sub", readonly string[], string])[] = [
   ["pub", ["-t", "", "-m", "b"], "Error: Invalid publish topic '', does it contain '+' or '#'?"],
   ["pub", ["-t", "/".repeat(201), "-m", "b"], "Error: Invalid publish topic '/"],
   ["pub", ["-t", "a", "-m", "b", "--will-topic", ""], "Error: Invalid will topic ''"],
@@ -589,21 +611,19 @@ const STRICTER: readonly (readonly [string, readonly string[], string])[] = [
 ];
 
 describe.skipIf(!available)("words that mosquitto tries and we refuse, in its words", () => {
-  it.each(STRICTER.map((row) => [shown(row[1]), ...row] as const))(
-    "%s",
-    (_t, kind, words, start) => {
-      const all = ["-p", closedPort, ...words.map(withPort)];
-      expect(peer(`mosquitto_${kind}`, all).stderr).toBe("");
-      const parse = kind === "pub" ? parsePub : parseSub;
-      const { stderr } = ours(`mosquitto_${kind}`, parse, all);
-      expect(stderr.startsWith(start), stderr).toBe(true);
-    },
-  );
+  const rows = STRICTER.map(([kind, words, start]) => {
+    return [...asked(`mosquitto_${kind}`, words), start] as const;
+  });
+  it.each(rows)("%s", (_title, one, start) => {
+    expect(peer(one).stderr).toBe("");
+    const { stderr } = ours(one, one.program === "mosquitto_pub" ? parsePub : parseSub);
+    expect(stderr.startsWith(start), stderr).toBe(true);
+  });
 });
 
 describe.skipIf(mosquitto === undefined)("words that mosquitto refuses", () => {
   const ports = Array.from({ length: 11 }, (_, at) => ["-p", String(2000 + at)]).flat();
-  const cases = [
+  const rows = [
     ...["-p", "--port", "-c", "--config-file", "x", "", "--", "-dv", "-p1883"].map((word) => [
       word,
     ]),
@@ -612,13 +632,10 @@ describe.skipIf(mosquitto === undefined)("words that mosquitto refuses", () => {
     ["-d", "-p"],
     ports,
   ];
-  it.each(cases.map((words) => [shown(words), words] as const))("%s", (_title, words) => {
-    const { stderr, status, stdout } = spawnSync(mosquitto ?? "", words, {
-      encoding: "utf8",
-      timeout: 10_000,
-    });
+  it.each(rows.map((words) => asked("mosquitto", words)))("%s", (_title, one) => {
+    const { stderr, status, stdout } = outcomes.get(one)!;
     expect(status).toBe(3);
-    expect(ours("mosquitto", (words) => parseBroker(words), words)).toEqual({
+    expect(ours(one, (words) => parseBroker(words))).toEqual({
       stderr: stderr.replace(/^\d+: /, ""),
       usage: stdout.includes("Usage:"),
     });

@@ -5,6 +5,7 @@ import { mosquitto } from "./peers.ts";
 import { freePort, outcome, start, startMosquitto, untilListening } from "./programs.ts";
 import { packetEnd, RawClient } from "./raw-client.ts";
 import { replayable, seeds } from "./seeds.ts";
+import { shortRuns } from "./short-runs.ts";
 import { waitFor, within } from "./wait-for.ts";
 
 const CONNECT = "10 0d 0004 4d515454 04 02 003c 0001 61";
@@ -103,6 +104,21 @@ describe("waiting", () => {
     const never = new Promise(() => undefined);
     await expect(waitFor("pigs fly", () => false, deadline)).rejects.toThrow("until pigs fly");
     await expect(within("pigs fly", never, deadline)).rejects.toThrow("until pigs fly");
+  });
+});
+
+describe("shortRuns", () => {
+  it("tells status, output and words of each, in their order", async () => {
+    const words = ["it's", '"a"', "b\nc", "$HOME", ""];
+    const runs = Array.from({ length: 5 }, (_, i) => ({
+      command: "sh",
+      words: ["-c", `printf '%s|' "$@"; echo "$MINE$ALL" >&2; exit ${i}`, "sh", ...words],
+      env: { MINE: `${i}` },
+    }));
+    const outcomes = await shortRuns(runs, { ALL: "!" });
+    expect(outcomes).toEqual(
+      runs.map((_run, i) => ({ status: i, stdout: `${words.join("|")}|`, stderr: `${i}!\n` })),
+    );
   });
 });
 
