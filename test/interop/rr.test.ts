@@ -3,8 +3,8 @@
  * leaves the same bytes and the same status.
  *
  * Method: all three run at once against one mosquitto, each with topics of its own, and a responder
- * that hands back what it was sent. What 2.0.11 has not, or does not do (-f and -s send nothing), is
- * in test/cli/rr.test.ts.
+ * that hands back what it was sent. What 2.0.11 has not, or does not do (-f and -s send nothing),
+ * is in test/cli/rr.test.ts.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,0 +1,81 @@
+/** Which program a process is and how it speaks of itself, by the name of the link it was called. */
+import { mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, dirname, join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Outcome, ourProgram, outcome, type Program, start } from "../support/programs.ts";
+import { ScriptedBroker } from "./scripted-broker.ts";
+
+type Target = "ts-pub" | "ts-sub" | "ts-rr";
+
+let directory = "";
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), "ts-mqtt-test-"));
+});
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+describe("a link", () => {
+  it.each<[name: string, target: Target, is: string]>([
+    ["mosquitto_pub", "ts-pub", "mosquitto_pub"],
+    ["mosquitto_sub", "ts-sub", "mosquitto_sub"],
+    ["mosquitto_rr", "ts-rr", "mosquitto_rr"],
+    ["mosquitto_sub", "ts-pub", "mosquitto_sub"],
+    ["ts-rr", "ts-pub", "ts-rr"],
+    ["ts-pub", "ts-sub", "ts-pub"],
+    ["publish", "ts-pub", "ts-pub"],
+    ["mosquitto_subs", "ts-rr", "ts-rr"],
+    ["MOSQUITTO_PUB", "ts-sub", "ts-sub"],
+  ])("named %s to %s is %s", async (name, target, is) => {
+    const [version, help, unknown] = await Promise.all(
+      ["--version", "--help", "-Z"].map((word) => run(name, target, [word])),
+    );
+    expect(version).toMatchObject({ status: 1, stderr: "" });
+    expect(version!.stdout).toMatch(new RegExp(`^${is} version \\d+\\.\\d+\\.\\d+ running on `));
+    expect(help!.stdout).toMatch(new RegExp(`^Usage: ${is} -t `));
+    expect(help!.stdout).not.toMatch(
+      is.startsWith("ts-") ? /mosquitto_(pub|sub|rr) -/ : /ts-\w+ -/,
+    );
+    const hint = `\nUse '${is} --help' to see usage.\n`;
+    const stderr = `Error: Unknown option '-Z'.\n${hint}`;
+    expect(unknown).toMatchObject({ status: 1, stdout: "", stderr });
+  });
+
+  it("named mosquitto_pub is mosquitto_rr with a response topic", async () => {
+    const { status, stderr } = await run("mosquitto_pub", "ts-pub", ["-e", "r", "-t", "a"]);
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/response topic must be supplied\.\n\nUse 'mosquitto_rr --help'/);
+  });
+
+  it("does the work of its program", async () => {
+    await using broker = await ScriptedBroker.start();
+    const words = [...broker.words, "-t", "a", "-m", "x"];
+    expect(await run("mosquitto_pub", "ts-sub", words)).toMatchObject({ status: 0, stderr: "" });
+    expect(broker.all("publish")).toMatchObject([{ topic: "a", payload: "x" }]);
+  });
+
+  it.runIf(process.platform === "linux")("is found by its name with ps and killall", async () => {
+    await using broker = await ScriptedBroker.start();
+    const words = [...broker.words, "-t", "a"];
+    await using program = call("mosquitto_sub", "ts-sub", words);
+    await broker.until("subscribe");
+    const of = (file: string): string => readFileSync(`/proc/${program.pid}/${file}`, "utf8");
+    expect(of("comm")).toBe("mosquitto_sub\n");
+    // As much as there is room for where the kernel keeps it.
+    expect(of("cmdline").replaceAll("\0", " ")).toMatch(
+      /^mosquitto_sub -h 127\.0\.0\.1 -p \d+ -t a/,
+    );
+  });
+});
+
+function run(name: string, target: Target, words: readonly string[]): Promise<Outcome> {
+  return outcome(call(name, target, words));
+}
+
+/** Calls it as a shell does, by its link alone. */
+function call(name: string, target: Target, words: readonly string[]): Program {
+  const folder = mkdtempSync(join(directory, "bin-"));
+  const path = join(folder, name);
+  symlinkSync(ourProgram(target), path);
+  const node = dirname(process.execPath);
+  return start(path, words, { env: { PATH: `${node}${delimiter}${process.env.PATH}` } });
+}
