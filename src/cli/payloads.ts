@@ -106,6 +106,8 @@ export class LineSource {
     stream.on("data", (chunk: Buffer) => this.onChunk(chunk));
     stream.once("end", () => this.onEnd());
     stream.once("error", (error) => this.finish(error));
+    // It stands still where a password was read from it before.
+    stream.resume();
   }
 
   /** No more lines are wanted: lets go of the stream, so that it holds the process no longer. */

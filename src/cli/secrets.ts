@@ -3,7 +3,7 @@
  *
  * Loaded only when there is one to read or to ask for.
  */
-import { readFileSync } from "node:fs";
+import { closeSync, openSync, readSync } from "node:fs";
 import type { ReadStream } from "node:tty";
 import { ASK, type ConnectValues } from "../options/connect.ts";
 import { UsageError } from "../options/usage-error.ts";
@@ -33,15 +33,33 @@ export async function readPassword(
 function firstLineOf(path: string): Buffer {
   let bytes: Buffer;
   try {
-    bytes = readFileSync(path);
+    bytes = beginOf(path);
   } catch (error) {
     throw refused(`Error: Unable to open password file "${path}": ${systemText(error)}.`);
   }
+  if (bytes.length === 0) throw refused(`Error: The password file "${path}" is empty.`);
   const newline = bytes.indexOf(NEWLINE);
   const line = newline < 0 ? bytes : bytes.subarray(0, newline);
   const password = line.at(-1) === RETURN ? line.subarray(0, -1) : line;
   if (password.length <= PASSWORD_BYTES_MAX) return password;
   throw refused(`Error: The first line of "${path}" is too long for a password.`);
+}
+
+/** As much of a file as says whether its first line is short enough: it may be a device. */
+function beginOf(path: string): Buffer {
+  const bytes = Buffer.alloc(PASSWORD_BYTES_MAX + 2);
+  const file = openSync(path, "r");
+  try {
+    let end = 0;
+    while (end < bytes.length && bytes.indexOf(NEWLINE) < 0) {
+      const count = readSync(file, bytes, end, bytes.length - end, null);
+      if (count === 0) break;
+      end += count;
+    }
+    return bytes.subarray(0, end);
+  } finally {
+    closeSync(file);
+  }
 }
 
 /**
@@ -122,6 +140,8 @@ export class TypedLine {
   }
 
   private ended(rest: Buffer): { text: string; rest: Buffer } {
+    // As the terminal itself would have handed on what was typed too early.
+    for (let at = rest.indexOf(RETURN); at >= 0; at = rest.indexOf(RETURN)) rest[at] = NEWLINE;
     return { text: Buffer.from(this.bytes).toString("utf8"), rest };
   }
 

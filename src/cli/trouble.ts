@@ -17,24 +17,32 @@ const RETURN_CODES = [
   "not authorised",
 ];
 
-/** What strerror(3) says of the failures that a connection attempt can meet. */
+/** What strerror(3) says of the failures that connections, files and output can meet. */
 const SYSTEM_ERRORS: Readonly<Record<string, string>> = {
   EACCES: "Permission denied",
   EADDRINUSE: "Address already in use",
   EADDRNOTAVAIL: "Cannot assign requested address",
+  EBADF: "Bad file descriptor",
   EAFNOSUPPORT: "Address family not supported by protocol",
   ECONNREFUSED: "Connection refused",
   ECONNRESET: "Connection reset by peer",
   EHOSTDOWN: "Host is down",
   EHOSTUNREACH: "No route to host",
+  EDQUOT: "Disk quota exceeded",
+  EFBIG: "File too large",
   EINVAL: "Invalid argument",
   EISDIR: "Is a directory",
+  ELOOP: "Too many levels of symbolic links",
   EMFILE: "Too many open files",
+  ENAMETOOLONG: "File name too long",
   ENETDOWN: "Network is down",
   ENETUNREACH: "Network is unreachable",
   ENFILE: "Too many open files in system",
   ENOBUFS: "No buffer space available",
+  ENOENT: "No such file or directory",
   ENOSPC: "No space left on device",
+  ENOTDIR: "Not a directory",
+  ENXIO: "No such device or address",
   EIO: "Input/output error",
   EPERM: "Operation not permitted",
   EPIPE: "Broken pipe",
@@ -104,7 +112,11 @@ export function sentenceForPublish(error: ClientError, packetId: number): string
 export function systemText(error: unknown): string {
   const code = codeOf(error);
   const known = code === undefined ? undefined : SYSTEM_ERRORS[code];
-  return known ?? (error instanceof Error ? error.message : String(error));
+  if (known !== undefined) return known;
+  const text = error instanceof Error ? error.message : String(error);
+  // "EODD: so it is, open '/a'": Node.js says more than a sentence wants.
+  const [, words] = /^E[A-Z0-9]+: (.+?)(?:, [a-z_]+(?: '.*)?)?$/s.exec(text) ?? [];
+  return words === undefined ? text : capitalized(words);
 }
 
 function refusal(code: number, version: Version): string {

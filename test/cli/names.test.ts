@@ -1,4 +1,4 @@
-/** Which program a process is and how it speaks of itself, by the name of the link it was called. */
+/** Which program a process is and how it speaks of itself, by the name it was called. */
 import { mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";

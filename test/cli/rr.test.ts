@@ -1,6 +1,6 @@
 /**
- * ts-rr as a process, and ts-pub with -e, which is the same: exit statuses, words, signals, and what
- * mosquitto_rr waits for in vain. Beside mosquitto_rr it is in test/interop/rr.test.ts.
+ * ts-rr as a process, and ts-pub with -e, which is the same: exit statuses, words, signals, and
+ * what mosquitto_rr waits for in vain. Beside mosquitto_rr it is in test/interop/rr.test.ts.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

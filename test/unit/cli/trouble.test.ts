@@ -54,6 +54,9 @@ describe("sentences and statuses", () => {
   it("fall back to what Node says", () => {
     expect(systemText(new Error("odd"))).toBe("odd");
     expect(systemText(Object.assign(new Error("odd"), { code: "EODD" }))).toBe("odd");
+    const wordy = new Error("EODD: odd things, even, open '/a, b'");
+    expect(systemText(Object.assign(wordy, { code: "EODD" }))).toBe("Odd things, even");
+    expect(systemText(new Error("EODD: odd, write"))).toBe("Odd");
   });
 
   it("are a shell's for signals", () => {
