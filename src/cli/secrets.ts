@@ -3,10 +3,10 @@
  *
  * Loaded only when there is one to read or to ask for.
  */
-import { closeSync, openSync, readSync } from "node:fs";
 import type { ReadStream } from "node:tty";
 import { ASK, type ConnectValues } from "../options/connect.ts";
 import { UsageError } from "../options/usage-error.ts";
+import { beginOfFile } from "./file-begin.ts";
 import { type Streams, say } from "./streams.ts";
 import { systemText } from "./trouble.ts";
 
@@ -33,7 +33,8 @@ export async function readPassword(
 function firstLineOf(path: string): Buffer {
   let bytes: Buffer;
   try {
-    bytes = beginOf(path);
+    // Line and newline, of Windows at that: with one byte more it is too long.
+    bytes = beginOfFile(path, PASSWORD_BYTES_MAX + 2, (bytes) => bytes.includes(NEWLINE));
   } catch (error) {
     throw refused(`Error: Unable to open password file "${path}": ${systemText(error)}.`);
   }
@@ -43,23 +44,6 @@ function firstLineOf(path: string): Buffer {
   const password = line.at(-1) === RETURN ? line.subarray(0, -1) : line;
   if (password.length <= PASSWORD_BYTES_MAX) return password;
   throw refused(`Error: The first line of "${path}" is too long for a password.`);
-}
-
-/** As much of a file as says whether its first line is short enough: it may be a device. */
-function beginOf(path: string): Buffer {
-  const bytes = Buffer.alloc(PASSWORD_BYTES_MAX + 2);
-  const file = openSync(path, "r");
-  try {
-    let end = 0;
-    while (end < bytes.length && bytes.indexOf(NEWLINE) < 0) {
-      const count = readSync(file, bytes, end, bytes.length - end, null);
-      if (count === 0) break;
-      end += count;
-    }
-    return bytes.subarray(0, end);
-  } finally {
-    closeSync(file);
-  }
 }
 
 /**

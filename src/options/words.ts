@@ -117,8 +117,11 @@ export function scanWords<Table extends OptionTable>(
   const names = namesOf(table);
   let at = 0;
   const operands: Operands = {
-    // A line that ends too early is not looked at any further.
-    take: () => words[at++] ?? "",
+    // The sentence is for whoever judges the words.
+    take() {
+      if (at < words.length) return words[at++]!;
+      throw new UsageError("missing-value", "");
+    },
     get left() {
       return words.length - at;
     },
