@@ -45,11 +45,17 @@ export function onEndSignal(io: Streams, listener: (signal: EndSignal) => void):
   return stop;
 }
 
+/** Streams whose errors `say` hears: once each, however much is said. */
+const heard = new WeakSet<Writable>();
+
 /** Writes `text` and resolves when the operating system has it, or will never take it. */
 export function say(stream: Writable, text: string): Promise<void> {
-  return new Promise((resolve) => {
+  if (!heard.has(stream)) {
+    heard.add(stream);
     // A reader that has gone away is no trouble of ours: there is nobody left to tell.
-    stream.once("error", () => resolve());
+    stream.on("error", () => {});
+  }
+  return new Promise((resolve) => {
     stream.write(text, () => resolve());
   });
 }
