@@ -16,20 +16,22 @@ export class LineInput {
   private number = 0;
   private isOver = false;
 
-  constructor(stdin: Readable, parse: LineParser, job: LineJob) {
+  /** @param lineBytesMax A longer line ends the input. */
+  constructor(stdin: Readable, parse: LineParser, job: LineJob, lineBytesMax: number) {
     this.job = job;
     this.ended = new Promise((resolve) => {
       this.endNow = resolve;
     });
-    this.source = new LineSource(stdin, {
-      onLine: (line) => {
+    const owner = {
+      onLine: (line: Buffer) => {
         if (this.isOver) return;
         const message = parse(line, ++this.number);
         if (message !== undefined) job.onMessage(message, line);
       },
       room: () => job.room(),
-      onEnd: (error) => this.endNow(error),
-    });
+      onEnd: (error: Error | undefined) => this.endNow(error),
+    };
+    this.source = new LineSource(stdin, owner, lineBytesMax);
   }
 
   /** Resolves at the end of the input, with what went wrong with it. */

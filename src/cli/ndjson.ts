@@ -2,13 +2,13 @@
  * Messages as lines of JSON that lose nothing: what ts-sub --ndjson prints, ts-pub --ndjson sends.
  *
  * The shape is that of ts-sub's -F %j. What %j cannot say without loss has a key of its own: a
- * payload, or correlation data, that is no UTF-8 stands in base64 under `payload-base64` or
+ * payload, or correlation data, that is no UTF-8, or very long, stands in base64 under `payload-base64` or
  * `correlation-data-base64`. Topic aliases and subscription identifiers belong to one connection:
  * the first are not printed, neither is sent on.
  *
  * Reading also takes what -F %j and %J print, and what people write by hand.
  */
-import { isUtf8 } from "node:buffer";
+import { constants, isUtf8 } from "node:buffer";
 import type { ReceivedMessage } from "../client/message.ts";
 import type { Qos } from "../core/codec/packets.ts";
 import type { Properties } from "../core/codec/properties.ts";
@@ -24,6 +24,11 @@ export interface NdjsonMessage {
   /** When it was received, as ISO 8601. */
   readonly tst?: string;
 }
+
+/** The longest line that can be read: as long as a string can be. */
+export const LINE_BYTES_MAX = constants.MAX_STRING_LENGTH;
+/** Longer bytes stand in base64, for each of them may be six as text: a string has an end. */
+const TEXT_BYTES_MAX = 67_108_864;
 
 /** A line is no message. The message is a phrase that follows "Line 7: ". */
 export class NdjsonError extends Error {
@@ -88,7 +93,7 @@ function pairObjects(pairs: readonly (readonly [string, string])[]): Json {
 }
 
 function bytesMember(key: string, bytes: Buffer): Record<string, string> {
-  return isUtf8(bytes)
+  return bytes.length <= TEXT_BYTES_MAX && isUtf8(bytes)
     ? { [key]: bytes.toString("utf8") }
     : { [`${key}-base64`]: bytes.toString("base64") };
 }
@@ -132,10 +137,14 @@ function payloadOf(members: JsonObject): Buffer {
   }
   if (payload === undefined) throw new NdjsonError("it has no payload");
   if (payload === null) return Buffer.alloc(0);
-  // A payload that is JSON, as -F %J prints it, goes out in its shortest form.
-  return typeof payload === "string"
-    ? Buffer.from(string("payload", payload))
-    : Buffer.from(JSON.stringify(payload));
+  if (typeof payload === "string") return Buffer.from(string("payload", payload));
+  try {
+    // A payload that is JSON, as -F %J prints it, goes out in its shortest form.
+    return Buffer.from(JSON.stringify(payload));
+  } catch {
+    // Reading takes no stack, writing does.
+    throw new NdjsonError("payload is nested too deeply");
+  }
 }
 
 /** How each property is read. Those that are not sent on are here, too: they are no mistake. */

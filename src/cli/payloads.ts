@@ -97,12 +97,13 @@ export interface LineOwner {
 export class LineSource {
   private readonly stream: Readable;
   private readonly owner: LineOwner;
-  private readonly splitter = new LineSplitter(PAYLOAD_BYTES_MAX);
+  private readonly splitter: LineSplitter;
   private isOver = false;
 
-  constructor(stream: Readable, owner: LineOwner) {
+  constructor(stream: Readable, owner: LineOwner, lineBytesMax = PAYLOAD_BYTES_MAX) {
     this.stream = stream;
     this.owner = owner;
+    this.splitter = new LineSplitter(lineBytesMax);
     stream.on("data", (chunk: Buffer) => this.onChunk(chunk));
     stream.once("end", () => this.onEnd());
     stream.once("error", (error) => this.finish(error));

@@ -103,6 +103,11 @@ export interface ClientOptions extends TransportOptions {
    * much it takes (mosquitto acknowledges and drops what is above its own 20).
    */
   readonly inflightMax?: number;
+  /**
+   * Bytes of topics and payloads of those. They stay in memory until they are acknowledged. A
+   * single message may have more. Default Infinity.
+   */
+  readonly inflightBytesMax?: number;
   /** "manual": messages count as unacknowledged until `client.acknowledge`. Default "automatic". */
   readonly acknowledge?: "automatic" | "manual";
   /** Answers AUTH packets, where `properties.authenticationMethod` begins such an exchange. */
@@ -139,6 +144,7 @@ export interface Settings {
   readonly maximumPacketSize: number;
   readonly aliasTopics: boolean;
   readonly inflightMax: number;
+  readonly inflightBytesMax: number;
   readonly acknowledge: "automatic" | "manual";
   readonly resubscribe: boolean;
   readonly outbox: OutboxLimits;
@@ -191,6 +197,11 @@ export function settingsOf(options: ClientOptions): Settings {
       : (options.properties?.maximumPacketSize ?? PACKET_BYTES_MAX),
     aliasTopics: !before5 && (options.aliasTopics ?? false),
     inflightMax: bounded("inflightMax", inflightMax, 1, PACKET_ID_MAX - REQUESTS_MAX),
+    inflightBytesMax: atLeast(
+      "inflightBytesMax",
+      options.inflightBytesMax ?? Number.POSITIVE_INFINITY,
+      1,
+    ),
     acknowledge: options.acknowledge ?? "automatic",
     resubscribe: options.resubscribe ?? true,
     outbox: {

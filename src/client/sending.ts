@@ -7,7 +7,8 @@
  * not kept the session, and nobody is told in between.
  *
  * Holds at all times:
- *   - no more is under way than the server's Receive Maximum and our own `inflightMax`
+ *   - no more is under way than the server's Receive Maximum, our own `inflightMax`, and but for a
+ *     single message `inflightBytesMax`
  *   - nothing is sent that the server's CONNACK excludes     [MQTT5-3.2.2-11] [MQTT5-3.2.2-14]
  *   - each publication is settled exactly once
  *
@@ -240,7 +241,9 @@ export class Sending implements OutgoingWire<Publication> {
   private hasRoom(message: Publication): boolean {
     if (this.output === undefined || this.output.pendingBytes >= LINK_BYTES_MAX) return false;
     if (message.qos === 0) return true;
-    return this.outgoing.waitingCount === 0 && this.outgoing.inflightCount < this.windowMax;
+    const { waitingCount, inflightCount, inflightBytes } = this.outgoing;
+    if (waitingCount > 0 || inflightCount >= this.windowMax) return false;
+    return inflightCount === 0 || inflightBytes + message.size <= this.settings.inflightBytesMax;
   }
 
   private send(message: Publication): void {

@@ -37,6 +37,11 @@ describe("a message as a line", () => {
     expect(line).not.toContain('"payload":');
   });
 
+  it("has a payload in base64 that might be too long a string", () => {
+    const payload = Buffer.alloc(67_108_865, 1);
+    expect(ndjsonLine(message({ payload }), NOW).length).toBeLessThan(100_000_000);
+  });
+
   it("keeps NUL, newlines and a byte order mark", () => {
     const payload = Buffer.from("\ufeffa\0b\r\nc\u2028");
     const line = ndjsonLine(message({ payload }), NOW);
@@ -132,6 +137,7 @@ describe("a line as a message", () => {
     ["{}", "it has no payload"],
     ['{"payload":"a","payload-base64":"YQ=="}', "it has payload and payload-base64"],
     ['{"payload-base64":"a!"}', "payload-base64 is no base64"],
+    [`{"payload":${"[".repeat(100_000)}${"]".repeat(100_000)}}`, /^payload is nested too deeply$/],
     ['{"payload-base64":7}', "payload-base64 is no string"],
     ['{"payload":"\\ud800"}', "payload is no Unicode text"],
     ['{"payload":"","topic":1}', "topic is no string"],

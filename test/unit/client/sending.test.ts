@@ -303,6 +303,23 @@ describe("what the server takes", () => {
     expect(pair.sent()).toEqual(["PUBLISH 3 q1 a=3"]);
   });
 
+  it("is no more than the bytes that we want unacknowledged, but for a single message", () => {
+    const pair = connectedPair({ inflightBytesMax: 10 });
+    const long = "long".repeat(5);
+    for (const payload of ["1234", "5678", "90", long, "x"]) pair.publish("a", payload, 1);
+    pair.publish("a", "behind", 0);
+    // Five bytes each, with the topic.
+    expect(pair.sent()).toEqual(["PUBLISH 1 q1 a=1234", "PUBLISH 2 q1 a=5678"]);
+    pair.receive(hex`40 02 0001`);
+    expect(pair.sent()).toEqual(["PUBLISH 3 q1 a=90"]);
+    pair.receive(hex`40 02 0002`);
+    expect(pair.sent()).toEqual([]);
+    pair.receive(hex`40 02 0003`);
+    expect(pair.sent()).toEqual([`PUBLISH 4 q1 a=${long}`]);
+    pair.receive(hex`40 02 0004`);
+    expect(pair.sent()).toEqual(["PUBLISH 5 q1 a=x", "PUBLISH q0 a=behind"]);
+  });
+
   it("is 20 messages at once before 5.0, unless the program knows better", () => {
     const sent = (options: object) => {
       const pair = connectedPair({ version: 4, ...options });
