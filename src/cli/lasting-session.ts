@@ -39,10 +39,18 @@ export function lastingSession(options: ClientOptions, makeId: () => string): La
   };
 }
 
+/** For a connection that does nothing else. */
+const CONNECT_TIMEOUT_MS = 5000;
+
 /** Takes the session away that the broker has for this client. @throws {ClientError} */
 export async function clearSession(options: ClientOptions): Promise<void> {
   const { will: _, ...rest } = options;
-  const client = new Client({ ...rest, cleanStart: true, reconnect: false });
+  const once = {
+    cleanStart: true,
+    reconnect: false,
+    connectTimeoutMs: CONNECT_TIMEOUT_MS,
+  } as const;
+  const client = new Client({ ...rest, ...once });
   await client.connect();
   await client.disconnect();
 }

@@ -2,13 +2,14 @@
  * What ts-pub does with the lines of standard input: sends them at once, when they are due, or from
  * a spool. Each way stops the input while it has enough.
  */
+import type { Clock } from "../client/clock.ts";
 import type { ClientError } from "../client/errors.ts";
 import { Ring } from "../core/base/ring.ts";
 import type { NdjsonMessage } from "./ndjson.ts";
 import type { Replay } from "./replay.ts";
 import { type Spool, SpoolError, type SpooledLine } from "./spool.ts";
 import type { SpoolFile } from "./spool-file.ts";
-import { systemText } from "./trouble.ts";
+import { isRefusal, systemText } from "./trouble.ts";
 
 /** A message as its line has it. */
 export type LineMessage = Pick<NdjsonMessage, "payload"> &
@@ -46,13 +47,14 @@ export function directly(sender: Sender): LineJob {
   };
 }
 
-/** A timer longer than this one fires at once. */
-const TIMER_MS_MAX = 2_147_483_647;
+/** What a replay asks of time. It may call a little early: what is due is asked again. */
+export type ReplayClock = Pick<Clock, "now" | "after">;
 
 /** Sends each line when it is due. */
 export class Replaying implements LineJob {
   private readonly sender: Sender;
   private readonly replay: Replay;
+  private readonly clock: ReplayClock;
   private readonly recordedMs: (message: LineMessage) => number | undefined;
   private readonly queue = new Ring<LineMessage>();
   private idle: Promise<void> | undefined;
@@ -62,10 +64,12 @@ export class Replaying implements LineJob {
   constructor(
     sender: Sender,
     replay: Replay,
+    clock: ReplayClock,
     recordedMs: (message: LineMessage) => number | undefined,
   ) {
     this.sender = sender;
     this.replay = replay;
+    this.clock = clock;
     this.recordedMs = recordedMs;
   }
 
@@ -91,9 +95,9 @@ export class Replaying implements LineJob {
     for (let next = this.queue.shift(); next !== undefined; next = this.queue.shift()) {
       const recordedMs = this.recordedMs(next);
       for (;;) {
-        const delayMs = this.replay.delayMs(recordedMs, performance.now());
+        const delayMs = this.replay.delayMs(recordedMs, this.clock.now());
         if (delayMs === 0 || this.isStopped) break;
-        await this.pause(Math.min(delayMs, TIMER_MS_MAX));
+        await this.pause(delayMs);
       }
       await this.sender.room();
       if (this.isStopped) return;
@@ -104,9 +108,9 @@ export class Replaying implements LineJob {
 
   private pause(ms: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
+      const callOff = this.clock.after(ms, resolve);
       this.wake = () => {
-        clearTimeout(timer);
+        callOff();
         resolve();
       };
     });
@@ -226,15 +230,15 @@ export class Spooling implements LineJob {
   }
 
   private onSettled(line: SpooledLine, error: ClientError | undefined): void {
-    // The program ends: it is for the next run.
-    if (error?.code === "closed" || this.isStopped) return;
-    if (error?.code === "connectionLost") {
-      // QoS 0, and it had not left.
-      this.again.push(line);
-      setImmediate(() => this.go());
+    if (error === undefined || isRefusal(error)) {
+      this.done(line);
       return;
     }
-    this.done(line);
+    // The client is closed: it is for the next run.
+    if (error.code === "closed" || this.isStopped) return;
+    // QoS 0, and it had not left. Should the client be closing, this job is stopped by then.
+    this.again.push(line);
+    setImmediate(() => this.go());
   }
 
   /** The line has arrived, or was refused: it would be again. */

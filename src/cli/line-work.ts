@@ -1,6 +1,7 @@
 /**
  * What ts-pub's words say about lines, made ready: how a line is read, and what is done with it.
  */
+import { systemClock } from "../io/clock.ts";
 import type { PubRequest } from "../options/pub.ts";
 import { asPayload, type LineParser } from "./line-input.ts";
 import {
@@ -11,12 +12,14 @@ import {
   Spooling,
   spoolSentence,
 } from "./line-jobs.ts";
-import { InputError } from "./payloads.ts";
+import { InputError, PAYLOAD_BYTES_MAX } from "./payloads.ts";
 
 type Request = Extract<PubRequest, { ask: "publish" }>;
 
 export interface LineWork {
   readonly parse: LineParser;
+  /** A longer line cannot be read. */
+  readonly lineBytesMax: number;
   readonly job: LineJob;
   /** To be called when no message is under way. @returns Lines that are left in the spool. */
   close(): Promise<number>;
@@ -40,18 +43,24 @@ export function lineName(number: number): string {
 /** @throws {InputError} the spool cannot be used. */
 export async function lineWork(request: Request, owner: LineOwner): Promise<LineWork> {
   const { topic, source, values } = request;
-  const parse = source.from === "lines" ? asPayload : await ndjsonParser(topic, owner);
-  if (values.spool !== undefined) return spooled(values.spool, request, parse, owner);
+  const isJson = source.from === "ndjson";
+  const reading = isJson
+    ? await ndjsonReading(topic, owner)
+    : { parse: asPayload, lineBytesMax: PAYLOAD_BYTES_MAX };
+  if (values.spool !== undefined) return spooled(values.spool, request, reading, owner);
   return {
-    parse,
+    ...reading,
     job: values.replay ? await replaying(values.speed ?? 1, owner) : directly(owner),
     close: () => Promise.resolve(0),
   };
 }
 
-async function ndjsonParser(topic: string, owner: LineOwner): Promise<LineParser> {
-  const { NdjsonError, parseNdjson } = await import("./ndjson.ts");
-  return (line, number) => {
+/** How lines are read. */
+type Reading = Pick<LineWork, "parse" | "lineBytesMax">;
+
+async function ndjsonReading(topic: string, owner: LineOwner): Promise<Reading> {
+  const { LINE_BYTES_MAX, NdjsonError, parseNdjson } = await import("./ndjson.ts");
+  const parse: LineParser = (line, number) => {
     try {
       const message = parseNdjson(line);
       if (message === undefined) return undefined;
@@ -63,11 +72,12 @@ async function ndjsonParser(topic: string, owner: LineOwner): Promise<LineParser
       return undefined;
     }
   };
+  return { parse, lineBytesMax: LINE_BYTES_MAX };
 }
 
 async function replaying(speed: number, owner: LineOwner): Promise<LineJob> {
   const { parseTime, Replay } = await import("./replay.ts");
-  return new Replaying(owner, new Replay(speed), ({ tst, line }) => {
+  return new Replaying(owner, new Replay(speed), systemClock, ({ tst, line }) => {
     const recordedMs = parseTime(tst ?? "");
     if (recordedMs === undefined) {
       owner.onWarning(`Warning: Line ${line} has no time (tst): it is sent at once.`);
@@ -79,7 +89,7 @@ async function replaying(speed: number, owner: LineOwner): Promise<LineJob> {
 async function spooled(
   name: string,
   { topic, source }: Request,
-  parse: LineParser,
+  reading: Reading,
   owner: LineOwner,
 ): Promise<LineWork> {
   const [{ Spool }, { SpoolFile }] = await Promise.all([
@@ -101,9 +111,9 @@ async function spooled(
     owner.onWarning(`Warning: The last line of spool "${name}" was cut short (${bytes}).`);
   }
   const told = {
-    parse: (line: Buffer) => parse(line, 0),
+    parse: (line: Buffer) => reading.parse(line, 0),
     onSpoolFailed: (sentence: string) => owner.onSpoolFailed(sentence),
   };
   const job = new Spooling(owner, told, file, spool);
-  return { parse, job, close: () => job.close() };
+  return { ...reading, job, close: () => job.close() };
 }

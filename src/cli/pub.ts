@@ -8,6 +8,7 @@
 
 import type { PublishOptions } from "../client/client.ts";
 import { Client, ClientError } from "../client/client.ts";
+import { DISCONNECT_WITH_WILL, SUCCESS } from "../core/errors.ts";
 import { PUB_OPTIONS, type PubRequest, parsePub } from "../options/pub.ts";
 import {
   type Circumstances,
@@ -25,15 +26,19 @@ import { InputError, loadPayload, PAYLOAD_BYTES_MAX } from "./payloads.ts";
 import { Progress } from "./progress.ts";
 import { Complaints, onEndSignal, type Streams, say, wordsOf } from "./streams.ts";
 import { isScreen } from "./terminal.ts";
-import { sentenceFor, sentenceForPublish, systemText } from "./trouble.ts";
+import { isRefusal, sentenceFor, sentenceForPublish, systemText } from "./trouble.ts";
 import { refuse, tell } from "./usage.ts";
 
 type Request = Extract<PubRequest, { ask: "publish" }>;
 
 /** Lines of two chunks of input, however short, and one line however long. */
 const OUTBOX = { messagesMax: 200_000, bytesMax: 2 * PAYLOAD_BYTES_MAX };
+/** What the broker may leave unacknowledged before it is sent no more. */
+const INFLIGHT_BYTES_MAX = 16_777_216;
 /** About as often as mosquitto's programs try. */
 const RECONNECT = { delayMinMs: 1000, delayMaxMs: 1000 };
+/** Failures in a row, a second apart, after which a restart would be over. */
+const OUTAGE_ATTEMPTS = 3;
 /** No bound of our own on what the broker takes unacknowledged. */
 const WIDE = { inflightMax: INFLIGHT_MAX };
 
@@ -68,6 +73,7 @@ class Publishing {
   /** Set for lines. */
   private work: LineWork | undefined;
   private wasConnected = false;
+  private isConnected = false;
   private status: number = EXIT.ok;
   private lastSentence = "";
   /** Messages taken from the input, delivered, acknowledged by the broker, and not delivered. */
@@ -128,17 +134,23 @@ class Publishing {
     const release = onEndSignal(this.io, (signal) => this.stop(statusOfSignal(signal)));
     client.on("error", (error) => this.failWith(error));
     // A broker that breaks the protocol once will do so again.
-    client.on("reconnecting", ({ error }) => {
+    client.on("reconnecting", ({ error, attempt }) => {
       if (error.code === "serverError") {
         this.failWith(error);
         this.stop();
       } else if (!this.wasConnected) this.failWith(error, EXIT.ok);
+      else if (attempt === OUTAGE_ATTEMPTS) this.tellOutage(error);
     });
     client.on("connect", () => {
       this.wasConnected = true;
+      this.isConnected = true;
+    });
+    // That which ends the program is none: the broker can still be reached.
+    client.on("disconnect", ({ error }) => {
+      if (error !== undefined) this.isConnected = false;
     });
     void client.closed.then(() => this.stop());
-    const { values, properties } = this.request;
+    const { values } = this.request;
     this.progress.connecting(brokerOf(values));
     try {
       if (this.work !== undefined) await this.sendLines(this.work);
@@ -147,10 +159,9 @@ class Publishing {
       this.failWith(error);
     }
     this.progress.stop();
-    const ends = { ...this.lasting?.disconnect, ...properties.disconnect };
-    await client.disconnect({ ...(values.version === 5 && { properties: ends }) });
-    if (this.lasting?.clearsAfter && this.wasConnected && this.status === EXIT.ok) {
-      // All has arrived. A session that is left behind does no harm that would be worth a status.
+    await this.disconnect(SUCCESS);
+    if (this.lasting?.clearsAfter && this.isConnected) {
+      // One that is left behind does no harm that would be worth a status.
       await clearSession(this.lasting.options).catch(() => {});
     }
     release();
@@ -188,6 +199,7 @@ class Publishing {
       // As many as the broker takes, unless told how many.
       ...(isLines && values.version === 5 && values.maxInflight === undefined && WIDE),
       outbox: OUTBOX,
+      inflightBytesMax: INFLIGHT_BYTES_MAX,
       reconnect:
         isLines || values.repeat > 1
           ? { ...RECONNECT, initial: values.spool !== undefined }
@@ -219,7 +231,7 @@ class Publishing {
     }
   }
 
-  private async sendLines({ parse, job }: LineWork): Promise<void> {
+  private async sendLines({ parse, lineBytesMax, job }: LineWork): Promise<void> {
     const { client, io } = this;
     const { spool } = this.request.values;
     // Into a spool lines can be read before there is a connection.
@@ -228,7 +240,7 @@ class Publishing {
     else connected.catch((error) => this.failWith(error));
     const { LineInput } = await import("./line-input.ts");
     void connected.then(() => this.tellProgress()).catch(() => {});
-    const input = new LineInput(io.stdin, parse, job);
+    const input = new LineInput(io.stdin, parse, job, lineBytesMax);
     this.endInput = () => input.end();
     this.wake = () => input.stop();
     if (this.isStopped) this.wake();
@@ -305,9 +317,8 @@ class Publishing {
 
   /** @param isLine `number` is that of a line of JSON, which may say what cannot be sent. */
   private failMessage(error: ClientError, number: number, isLine: boolean): void {
-    // What has not left stays in the spool.
-    const { spool } = this.request.values;
-    if (spool !== undefined && (error.code === "closed" || error.code === "connectionLost")) return;
+    // What has not arrived stays in the spool.
+    if (this.request.values.spool !== undefined && !isRefusal(error)) return;
     this.failed++;
     // Whoever closed the client has said why.
     if (error.code === "closed") this.status ||= EXIT.failure;
@@ -326,8 +337,9 @@ class Publishing {
   private failWith(error: unknown, status?: number): void {
     if (!(error instanceof ClientError)) throw error;
     if (error.code === "closed") return;
-    this.fail(status ?? statusOf(error), sentenceFor(error, this.request.values.version));
-    if (error.code === "connectRefused") this.fail(0, "Error: The connection was refused.");
+    const sentence = sentenceFor(error, this.request.values.version);
+    const end = error.code === "connectRefused" ? "\nError: The connection was refused." : "";
+    this.fail(status ?? statusOf(error), sentence + end);
   }
 
   /** Notes the first status that is not 0, and says `sentence` unless it was said just before. */
@@ -343,7 +355,22 @@ class Publishing {
     if (this.isStopped) return;
     this.isStopped = true;
     this.wake();
-    void this.client.disconnect();
+    // Ended early, the broker is to publish the will.
+    void this.disconnect(DISCONNECT_WITH_WILL);
+  }
+
+  /** Of no effect the second time. @param reasonCode What MQTT 5.0 says of it. */
+  private async disconnect(reasonCode: number): Promise<void> {
+    const { values, properties } = this.request;
+    const ends = { ...this.lasting?.disconnect, ...properties.disconnect };
+    await this.client.disconnect(values.version === 5 ? { reasonCode, properties: ends } : {});
+  }
+
+  /** Whoever looks on is to know what is being waited for. */
+  private tellOutage(error: ClientError): void {
+    const sentence = sentenceFor(error, this.request.values.version);
+    const why = sentence.replace(/^Error: /, "").replace(/\.$/, "");
+    this.complaints.add(`Warning: No connection (${why}): trying until the broker is back.`);
   }
 
   private pause(ms: number): Promise<void> {

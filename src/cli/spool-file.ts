@@ -17,11 +17,13 @@ import {
   readSync,
   realpathSync,
   renameSync,
+  rmSync,
   statSync,
   unlinkSync,
   writeFileSync,
   writeSync,
 } from "node:fs";
+import { dirname } from "node:path";
 import { type SpoolDisk, SpoolError } from "./spool.ts";
 
 /** Bytes copied at once into a smaller file. */
@@ -57,6 +59,7 @@ export class SpoolFile implements SpoolDisk {
     try {
       this.fd = openSync(this.path, "r+");
       this.bytes = fstatSync(this.fd).size;
+      if (this.bytes === 0) syncFolder(this.path);
     } catch (error) {
       unlinkSync(this.lock);
       throw error;
@@ -97,6 +100,7 @@ export class SpoolFile implements SpoolDisk {
       writeAll(fd, 0, start);
       for (let at = from; at < this.bytes; ) {
         const part = this.read(at, COPY_BYTES);
+        if (part.length === 0) throw new SpoolError("was changed by another program");
         writeAll(fd, size, part);
         at += part.length;
         size += part.length;
@@ -105,12 +109,14 @@ export class SpoolFile implements SpoolDisk {
       renameSync(path, this.path);
     } catch (error) {
       closeSync(fd);
-      unlinkSync(path);
+      rmSync(path, { force: true });
       throw error;
     }
     closeSync(this.fd);
     this.fd = fd;
     this.bytes = size;
+    // Or a loss of power might bring the old file back, without what is written from now on.
+    syncFolder(this.path);
   }
 
   /** Resolves when all that was written is safe from a loss of power too. */
@@ -147,6 +153,20 @@ export class SpoolFile implements SpoolDisk {
     await this.syncing?.catch(() => {});
     closeSync(this.fd);
     unlinkSync(this.lock);
+  }
+}
+
+/** Makes the name of the file as safe as its bytes, where the file system can. */
+function syncFolder(path: string): void {
+  try {
+    const fd = openSync(dirname(path), "r");
+    try {
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+  } catch {
+    // Some cannot, and some folders may not be read: the file is as good as it gets.
   }
 }
 

@@ -248,11 +248,11 @@ function readStart(
     throw new SpoolError("is no spool of ts-pub");
   }
   const [all, digits, purpose] = fields as unknown as [string, string, string];
-  return {
-    head: Number(digits),
-    purpose: Buffer.from(purpose, "latin1").toString(),
-    start: all.length,
-  };
+  const head = Number(digits);
+  const start = all.length;
+  // Only `clear` leaves it so, which takes all lines away.
+  if (head > disk.size && disk.size !== start) throw new SpoolError("is damaged");
+  return { head, purpose: Buffer.from(purpose, "latin1").toString(), start };
 }
 
 function isBeginning(found: string): boolean {

@@ -3,7 +3,7 @@
  *
  * Sentences about wrong options are the option tables'.
  */
-import { type ClientError, reasonText } from "../client/errors.ts";
+import { type ClientError, type ClientErrorCode, reasonText } from "../client/errors.ts";
 import type { TransportErrorCode } from "../client/link.ts";
 import type { Version } from "../core/codec/packets.ts";
 
@@ -106,6 +106,22 @@ export function sentenceFor(error: ClientError, version: Version): string {
 export function sentenceForPublish(error: ClientError, packetId: number): string {
   if (error.code !== "publishRefused") return `Error: ${error.message}`;
   return `Warning: Publish ${packetId} failed: ${reasonText(error.reasonCode ?? 0)}.`;
+}
+
+/** Errors that are about a message. */
+const REFUSALS: readonly ClientErrorCode[] = [
+  "publishRefused",
+  "notSupported",
+  "packetTooLarge",
+  "invalidArgument",
+];
+
+/**
+ * Whether it is the message itself that cannot be delivered, and would not be the next time either.
+ * Otherwise the way to the broker has ended, and nothing speaks against the message.
+ */
+export function isRefusal({ code }: ClientError): boolean {
+  return REFUSALS.includes(code);
 }
 
 /** What the operating system says of `error`, as C programs print it. */

@@ -114,6 +114,26 @@ describe("a spool", () => {
     expect(() => new Spool(disk, PURPOSE)).toThrow(new SpoolError("is damaged"));
   });
 
+  it("is not taken for empty when somebody else has cut its lines off", () => {
+    const { spool, disk } = opened();
+    spool.append(Buffer.from("one\ntwo\nthree\n"));
+    spool.finish(spool.take()!);
+    spool.flush();
+    disk.truncate(disk.size - 12);
+    expect(() => opened(disk)).toThrow(new SpoolError("is damaged"));
+  });
+
+  it("is empty when the process ended between the two steps of emptying it", () => {
+    const { spool, disk } = opened();
+    spool.append(Buffer.from("one\n"));
+    const [line] = taken(spool);
+    spool.finish(line!);
+    disk.crashAfter(1, 0);
+    expect(() => spool.flush()).toThrow(Crash);
+    disk.crashAfter(Infinity, 0);
+    expect(opened(disk).spool.isEmpty).toBe(true);
+  });
+
   it("notices that somebody else writes to it", () => {
     const { spool, disk } = opened();
     spool.append(Buffer.from("one\ntwo\n"));
