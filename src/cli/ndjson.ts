@@ -2,9 +2,9 @@
  * Messages as lines of JSON that lose nothing: what ts-sub --ndjson prints, ts-pub --ndjson sends.
  *
  * The shape is that of ts-sub's -F %j. What %j cannot say without loss has a key of its own: a
- * payload, or correlation data, that is no UTF-8, or very long, stands in base64 under `payload-base64` or
- * `correlation-data-base64`. Topic aliases and subscription identifiers belong to one connection:
- * the first are not printed, neither is sent on.
+ * payload, or correlation data, that is no UTF-8 or very long stands in base64 under
+ * `payload-base64` or `correlation-data-base64`. Topic aliases and subscription identifiers belong
+ * to one connection: the first are not printed, neither is sent on.
  *
  * Reading also takes what -F %j and %J print, and what people write by hand.
  */

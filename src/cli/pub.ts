@@ -275,10 +275,7 @@ class Publishing {
   }
 
   /** Sends a message; counts and tells how it ended. */
-  private publish(
-    message: LineMessage,
-    onEnd?: (error: ClientError | undefined) => void,
-  ): void {
+  private publish(message: LineMessage, onEnd?: (error: ClientError | undefined) => void): void {
     const number = ++this.taken;
     const options = message.properties === undefined ? this.message : this.optionsOf(message);
     const isPlain = options.qos === 0 && message.line === undefined && onEnd === undefined;
