@@ -39,7 +39,7 @@ export type TransportErrorCode =
   | "certificateRejected"
   /** The server refused the client's certificate, or wants one. */
   | "clientCertificateRefused"
-  /** The server does not know the pre-shared key. */
+  /** The server does not know the pre-shared key, or shows a certificate instead. */
   | "pskRefused"
   /** What answers does not speak TLS. */
   | "notTls"
@@ -47,9 +47,15 @@ export type TransportErrorCode =
   | "tlsFailed"
   /** The server closed the connection before TLS was agreed on. */
   | "tlsClosed"
-  /** The proxy wants a user and password, or refuses those it was given. */
-  | "proxyAuthenticationFailed"
-  /** The proxy could not connect to the server, or is not allowed to. */
+  /** The proxy wants a user and password and was given none, or wants another kind of log-in. */
+  | "proxyLogInMissing"
+  /** The proxy refused the user and password. */
+  | "proxyLogInRefused"
+  /** The proxy's rules do not allow the connection to the server. */
+  | "proxyForbidden"
+  /** The proxy finds no way to the server: refused, unreachable. */
+  | "proxyUnreachable"
+  /** The proxy could not connect to the server for another reason. */
   | "proxyRefused"
   /** What answers does not speak SOCKS5. */
   | "notProxy"
@@ -66,7 +72,9 @@ export type TransportErrorCode =
   /** The server sent a frame that must not be: text, or one against RFC 6455. */
   | "webSocketInvalid"
   /** The SRV look-up failed, with `cause`, or there is no such service. */
-  | "lookupFailed";
+  | "lookupFailed"
+  /** A server that is one of several did not answer in its share of the time. */
+  | "noAnswer";
 
 /** Told by a transport, in this order: `onOpen` at most once, the rest, `onClosed` exactly once. */
 export interface LinkEvents {
@@ -75,6 +83,11 @@ export interface LinkEvents {
    * step need not tell.
    */
   onWaiting?(what: string): void;
+  /**
+   * Ahead of `onOpen`: the first connection stands, to the server or its proxy, and what goes over
+   * it (TLS, a request to the proxy) is still to come. A transport of one step need not tell.
+   */
+  onReached?(): void;
   /** The network connection stands: bytes may be written. */
   onOpen(): void;
   /** Bytes arrived. The chunk is the receiver's: the transport never writes into it again. */

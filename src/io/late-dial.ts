@@ -13,6 +13,8 @@ import type { Dial, Link, LinkEvents } from "../client/link.ts";
 export interface Attempt {
   /** Says what is waited for now, as in "no TLS handshake within 30 seconds". */
   waitFor(what: string): void;
+  /** Says that the first connection stands, and more is to go over it. */
+  reached(): void;
   /** Remembers how to undo what was last opened, in place of what was remembered before. */
   hold(undo: () => void): void;
   /** Throws when nobody waits for this attempt any more. */
@@ -64,6 +66,10 @@ class LateLink implements Link, Attempt {
 
   waitFor(what: string): void {
     if (!this.isOver) this.events.onWaiting?.(what);
+  }
+
+  reached(): void {
+    if (!this.isOver) this.events.onReached?.();
   }
 
   hold(undo: () => void): void {

@@ -20,9 +20,9 @@ const TIMEOUT_MS = 120_000;
 
 /** Words of the package's errors, and what they mean. The first that fits counts. */
 const MEANINGS: readonly (readonly [RegExp, TransportErrorCode, string])[] = [
-  [/no accepted authentication/, "proxyAuthenticationFailed", "the proxy wants another log-in"],
-  [/unknown authentication/, "proxyAuthenticationFailed", "the proxy wants another log-in"],
-  [/Authentication failed/, "proxyAuthenticationFailed", "the proxy refused user and password"],
+  [/no accepted authentication/, "proxyLogInMissing", "the proxy wants another log-in"],
+  [/unknown authentication/, "proxyLogInMissing", "the proxy wants another log-in"],
+  [/Authentication failed/, "proxyLogInRefused", "the proxy refused user and password"],
   [/Socket closed/, "proxyClosed", "the proxy closed the connection"],
   [/timed out/, "proxyClosed", "the proxy did not answer in time"],
   [/rejected connection - undefined/, "notProxy", "what answers is no SOCKS5 proxy"],
@@ -31,21 +31,22 @@ const MEANINGS: readonly (readonly [RegExp, TransportErrorCode, string])[] = [
 ];
 
 /** The answers of RFC 1928 §6, by the package's names. */
-const ANSWERS: Readonly<Record<string, string>> = {
-  Failure: "general failure",
-  NotAllowed: "not allowed",
-  NetworkUnreachable: "network unreachable",
-  HostUnreachable: "host unreachable",
-  ConnectionRefused: "connection refused",
-  TTLExpired: "time to live expired",
-  CommandNotSupported: "command not supported",
-  AddressNotSupported: "kind of address not supported",
+const ANSWERS: Readonly<Record<string, readonly [TransportErrorCode, string]>> = {
+  Failure: ["proxyRefused", "general failure"],
+  NotAllowed: ["proxyForbidden", "not allowed"],
+  NetworkUnreachable: ["proxyUnreachable", "network unreachable"],
+  HostUnreachable: ["proxyUnreachable", "host unreachable"],
+  ConnectionRefused: ["proxyUnreachable", "connection refused"],
+  TTLExpired: ["proxyRefused", "time to live expired"],
+  CommandNotSupported: ["proxyRefused", "command not supported"],
+  AddressNotSupported: ["proxyRefused", "kind of address not supported"],
 };
 
 /**
  * Has the proxy at the other end of `socket` connect to `place`. The socket is then a way there.
  *
- * @throws {TransportError} proxyAuthenticationFailed, proxyRefused, notProxy, proxyClosed.
+ * @throws {TransportError} proxyLogInMissing, proxyLogInRefused, proxyForbidden, proxyUnreachable,
+ *   proxyRefused, notProxy, proxyClosed.
  */
 export async function throughProxy(socket: Socket, proxy: SocksProxy, place: Place): Promise<void> {
   // The package counts letters where it must count bytes, which is the same in ASCII.
@@ -83,6 +84,6 @@ function meaning(cause: unknown, { host, port }: Place): Error {
   const [, code, sentence] = known;
   if (code !== "proxyRefused") return new TransportError(code, sentence, { cause });
   const answer = /- (\w+)$/.exec(words)?.[1] ?? "";
-  const why = `${sentence} to ${host}:${port}: ${ANSWERS[answer] ?? answer}`;
-  return new TransportError(code, why, { cause });
+  const [meant, reason] = ANSWERS[answer] ?? [code, answer];
+  return new TransportError(meant, `${sentence} to ${host}:${port}: ${reason}`, { cause });
 }

@@ -14,15 +14,21 @@ import type { Attempt, Open, Opened } from "./late-dial.ts";
 import { fraction } from "./random.ts";
 import { inSrvOrder, lookUp, type Place, type ResolveSrv, resolveSrv } from "./srv.ts";
 import { oneOf, openSocket, type SocketTarget, socketLink } from "./tcp-dial.ts";
+import { TransportError } from "./transport-error.ts";
 
 /** What a test puts in the place of the world. */
 export interface StagesWorld {
   readonly resolveSrv: ResolveSrv;
   /** A number in [0, 1), anew at each call. */
   readonly fraction: () => number;
+  /**
+   * Milliseconds that a server may take to answer where others are left to be tried: one that says
+   * nothing must not use up the time that the client gives to them all.
+   */
+  readonly shareMs: number;
 }
 
-const REAL_WORLD: StagesWorld = { resolveSrv, fraction };
+const REAL_WORLD: StagesWorld = { resolveSrv, fraction, shareMs: 5000 };
 
 /** Loads the code for the stages that `transport` asks for. */
 export async function stagesOf(
@@ -41,50 +47,75 @@ export async function stagesOf(
     attempt.check();
     const places = srvName === undefined ? [transport] : await placesOf(srvName, attempt, world);
 
-    return firstOf(places, attempt, async (place) => {
+    return firstOf(places, attempt, world.shareMs, async (place, socketOf) => {
       const here = socketPath === undefined ? { ...place, localAddress } : { path: socketPath };
       attempt.waitFor(proxy ? "connection to the proxy" : "connection");
-      const socket = await connected(proxy ? { ...proxy, localAddress } : here, attempt);
-      try {
-        if (proxy && throughProxy) {
-          attempt.waitFor("answer from the proxy");
-          await throughProxy(socket, proxy, place);
-        }
-        let stream = socket;
-        if (secure) {
-          attempt.waitFor("TLS handshake");
-          stream = await secure.over(socket, transport.host);
-        }
-        if (webSocket && upgrade) {
-          attempt.waitFor("WebSocket upgrade");
-          return await upgrade(stream, urlOf(transport, place), webSocket, events, secure?.wordFor);
-        }
-        return opened(stream, events, noDelay, secure?.wordFor);
-      } catch (error) {
-        socket.destroy();
-        throw error;
+      const socket = await socketOf(proxy ? { ...proxy, localAddress } : here);
+      attempt.reached();
+      socket.setNoDelay(noDelay);
+      if (proxy && throughProxy) {
+        attempt.waitFor("answer from the proxy");
+        await throughProxy(socket, proxy, place);
       }
+      let stream = socket;
+      if (secure) {
+        attempt.waitFor("TLS handshake");
+        stream = await secure.over(socket, transport.host);
+      }
+      if (webSocket && upgrade) {
+        attempt.waitFor("WebSocket upgrade");
+        return upgrade(stream, urlOf(transport, place), webSocket, events, secure?.wordFor);
+      }
+      return opened(stream, events, noDelay, secure?.wordFor);
     });
   };
 }
+
+/** Comes to a place, over the socket that it asks for. */
+type Reach = (place: Place, socketOf: (target: SocketTarget) => Promise<Socket>) => Promise<Opened>;
 
 /** What the first place that can be reached comes to; the failure of the others is forgotten. */
 async function firstOf(
   places: readonly Place[],
   attempt: Attempt,
-  reach: (place: Place) => Promise<Opened>,
+  shareMs: number,
+  reach: Reach,
 ): Promise<Opened> {
   let failure: unknown;
   for (const place of places) {
+    let socket: Socket | undefined;
+    const reached = reach(place, (target) => {
+      socket = openSocket(target);
+      attempt.hold(() => socket?.destroy());
+      return connected(socket);
+    });
     try {
-      return await reach(place);
+      return await (place === places.at(-1) ? reached : inTime(reached, shareMs, place));
     } catch (error) {
+      socket?.destroy();
       attempt.check();
       // One that may pass tells more about whether to try again than one that does not.
       if (failure === undefined || isFinal(failure)) failure = error;
     }
   }
   throw failure;
+}
+
+async function inTime<Result>(
+  work: Promise<Result>,
+  limitMs: number,
+  { host, port }: Place,
+): Promise<Result> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const failure = new TransportError("noAnswer", `no answer from ${host}:${port}`);
+    timer = setTimeout(() => reject(failure), limitMs);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 async function placesOf(name: string, attempt: Attempt, world: StagesWorld): Promise<Place[]> {
@@ -105,9 +136,7 @@ async function localAddressOf(
   return found.address;
 }
 
-function connected(target: SocketTarget, attempt: Attempt): Promise<Socket> {
-  const socket = openSocket(target);
-  attempt.hold(() => socket.destroy());
+function connected(socket: Socket): Promise<Socket> {
   return new Promise((resolve, reject) => {
     socket.once("connect", () => resolve(socket));
     // Stays, so that no later error is without a listener.
@@ -127,7 +156,8 @@ function opened(
 
 /** What the request for WebSocket names: the host asked for, at the port connected to. */
 function urlOf({ host, tls, webSocket }: Transport, { port }: Place): string {
-  const name = isIP(host) === 6 ? `[${host}]` : host;
+  // The zone of an address is this machine's own business (RFC 6874 §3).
+  const name = isIP(host) === 6 ? `[${host.replace(/%.*$/, "")}]` : host;
   return `${tls ? "wss" : "ws"}://${name}:${port}${webSocket?.path ?? ""}`;
 }
 

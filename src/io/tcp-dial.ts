@@ -21,6 +21,12 @@ export type SocketTarget =
 
 /** How long a peer that does not read may hold up the end of a link. */
 export const LINGER_MS = 5000;
+/**
+ * How long one address of several may take before the next is tried in its place. Node.js gives it
+ * a quarter of a second, which no satellite and few mobile networks keep; this is long enough for a
+ * round trip of either with its first packet lost.
+ */
+const ADDRESS_MS = 2000;
 
 /** A dial to `target`. Both address families are tried where the name has both. */
 export function tcpDial(target: SocketTarget, noDelay = true): Dial {
@@ -36,7 +42,14 @@ export function tcpDial(target: SocketTarget, noDelay = true): Dial {
 export function openSocket(target: SocketTarget): Socket {
   if ("path" in target) return connectSocket({ path: target.path });
   const { host, port, localAddress } = target;
-  if (localAddress === undefined) return connectSocket({ host, port, autoSelectFamily: true });
+  if (localAddress === undefined) {
+    return connectSocket({
+      host,
+      port,
+      autoSelectFamily: true,
+      autoSelectFamilyAttemptTimeout: ADDRESS_MS,
+    });
+  }
   // From an address of one family only that family can be reached.
   return connectSocket({ host, port, localAddress, family: isIP(localAddress) });
 }

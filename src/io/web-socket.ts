@@ -40,7 +40,6 @@ export function upgrade(
   wordFor: (error: Error) => Error = (error) => error,
 ): Promise<Opened> {
   return new Promise((resolve, reject) => {
-    stream.setNoDelay(true);
     const socket = new WebSocket(url, [protocol], {
       createConnection: () => stream,
       headers: { ...headers },

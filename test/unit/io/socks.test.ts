@@ -36,38 +36,37 @@ describe("a connection through a SOCKS5 proxy", () => {
   });
 
   it.each([
-    ["no log-in", "", "the proxy wants another log-in"],
-    ["a wrong one", "me:wrong@", "the proxy refused user and password"],
-    ["one without a password", "me@", "the proxy refused user and password"],
-  ])("is refused for good with %s", async (_, logIn, message) => {
+    ["no log-in", "", "proxyLogInMissing", "the proxy wants another log-in"],
+    ["a wrong one", "me:wrong@", "proxyLogInRefused", "the proxy refused user and password"],
+    ["one without a password", "me@", "proxyLogInRefused", "the proxy refused user and password"],
+  ])("is refused for good with %s", async (_, logIn, code, message) => {
     await using proxy = await startSocks({ logIn: { username: "me", password: "right" } });
     const url = `socks5h://${logIn}127.0.0.1:${proxy.port}`;
-    const code = "proxyAuthenticationFailed";
     expect(await failureOf({ host, proxy: url })).toMatchObject({ code, message, isFinal: true });
   });
 
   it.each([
-    [1, "general failure"],
-    [2, "not allowed"],
-    [3, "network unreachable"],
-    [4, "host unreachable"],
-    [5, "connection refused"],
-    [6, "time to live expired"],
-    [7, "command not supported"],
-    [8, "kind of address not supported"],
-  ])("says what the proxy answers: %i is %s", async (answer, words) => {
+    [1, "general failure", "proxyRefused"],
+    [2, "not allowed", "proxyForbidden"],
+    [3, "network unreachable", "proxyUnreachable"],
+    [4, "host unreachable", "proxyUnreachable"],
+    [5, "connection refused", "proxyUnreachable"],
+    [6, "time to live expired", "proxyRefused"],
+    [7, "command not supported", "proxyRefused"],
+    [8, "kind of address not supported", "proxyRefused"],
+  ])("says what the proxy answers: %i is %s", async (answer, words, code) => {
     await using proxy = await startSocks({ answer });
     expect(await failureOf({ host, port: 7, proxy: at(proxy.port) })).toMatchObject({
-      code: "proxyRefused",
+      code,
       message: `the proxy could not connect to broker.example:7: ${words}`,
-      isFinal: false,
+      isFinal: code === "proxyForbidden",
     });
   });
 
   it.each([
     ["HTTP", "HTTP/1.1 400 Bad Request\r\n\r\n", "notProxy"],
     ["an answer that means nothing", Buffer.of(5, 0, 5, 99, 0, 1, 0), "notProxy"],
-    ["a log-in nobody knows", Buffer.of(5, 7), "proxyAuthenticationFailed"],
+    ["a log-in nobody knows", Buffer.of(5, 7), "proxyLogInMissing"],
     ["nothing", "", "proxyClosed"],
     ["half an answer", Buffer.of(5), "proxyClosed"],
   ])("fails on %s", async (_, bytes, code) => {

@@ -1,13 +1,22 @@
+import { readFileSync } from "node:fs";
+import { createServer } from "node:tls";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { transportOf } from "../../../src/client/transport.ts";
+import { type TransportOptions, transportOf } from "../../../src/client/transport.ts";
 import { Prng } from "../../../src/core/base/prng.ts";
 import { lateDial } from "../../../src/io/late-dial.ts";
 import { inSrvOrder, lookUp, type SrvRecord } from "../../../src/io/srv.ts";
 import { stagesOf } from "../../../src/io/stages.ts";
+import { hasOpenssl, makeCertificates } from "../../support/certificates.ts";
 import { Dialled } from "../../support/dialled.ts";
+import { hex } from "../../support/hex.ts";
 import { freePort } from "../../support/programs.ts";
-import { startTcp } from "../../support/tcp-server.ts";
+import { startSocks } from "../../support/socks-server.ts";
+import { listening, startTcp } from "../../support/tcp-server.ts";
+import { waitFor } from "../../support/wait-for.ts";
+
+/** Handshake failure, fatal. */
+const ALERT = hex`15 0303 0002 02 28`;
 
 const record = (name: string, priority = 0, weight = 0, port = 1): SrvRecord => ({
   name,
@@ -83,6 +92,63 @@ describe("a connection by SRV records", () => {
     expect(await it.closed()).toBeUndefined();
   });
 
+  it("gives each target but the last a share of the time only", async () => {
+    await using silent = await startTcp((socket) => socket.resume());
+    await using server = await startTcp((socket) => socket.once("data", () => socket.end(ALERT)));
+    const targets = [
+      record("127.0.0.1", 0, 0, silent.port),
+      record("127.0.0.1", 1, 0, server.port),
+    ];
+    const options = { tls: true };
+    const it = via(targets, [], options, 30);
+    // Of the two it is the one that may pass.
+    expect(await it.closed()).toMatchObject({
+      code: "noAnswer",
+      message: `no answer from 127.0.0.1:${silent.port}`,
+      isFinal: false,
+    });
+    expect(server.sockets).toHaveLength(1);
+    await waitFor("the first is given up", () => silent.sockets[0]?.destroyed);
+    expect(it.waitedFor.filter((what) => what === "TLS handshake")).toHaveLength(2);
+  });
+
+  it("has the proxy find the target", async () => {
+    await using server = await startTcp((socket) => socket.end("hello"));
+    await using proxy = await startSocks();
+    const options = { proxy: `socks5h://127.0.0.1:${proxy.port}` };
+    const it = await via([record("target.example", 0, 0, server.port)], [], options).opened();
+    await it.receives("hello");
+    expect(proxy.asked).toEqual([`target.example:${server.port}`]);
+    await it.closed();
+  });
+
+  // RFC 6125 §6.2.1: a client must not derive the name to check from an insecure source such as
+  // an unsigned answer of the DNS; the name is the one that the user gave.
+  it.skipIf(!hasOpenssl)("checks certificates for the name that was asked, not found", async () => {
+    using made = makeCertificates();
+    const names: unknown[] = [];
+    const files = (name: "server" | "elsewhere") => ({
+      cert: readFileSync(made.certificate(name)),
+      key: readFileSync(made.key(name)),
+    });
+    await using local = await listening(createServer(files("server")));
+    await using other = await listening(
+      createServer(files("elsewhere"), (socket) => names.push(socket.servername)),
+    );
+    const options = { host: "other.example", tls: { caFile: made.ca } };
+    const asked: string[] = [];
+    const wrong = via([record("127.0.0.1", 0, 0, local.port)], asked, options);
+    expect(await wrong.closed()).toMatchObject({
+      code: "certificateHostMismatch",
+      message: "the server's certificate is not for other.example",
+    });
+    const right = await via([record("127.0.0.1", 0, 0, other.port)], asked, options).opened();
+    await waitFor("it is seen", () => names.length > 0);
+    expect(names).toEqual(["other.example"]);
+    expect(asked).toEqual(Array(2).fill("_secure-mqtt._tcp.other.example"));
+    right.link.destroy();
+  });
+
   it("fails with the error of one when all are down", async () => {
     const targets = [record("127.0.0.1", 0, 0, await freePort()), record("nowhere.invalid", 1)];
     expect(await via(targets).closed()).toMatchObject({ code: "ECONNREFUSED" });
@@ -99,17 +165,24 @@ describe("a connection by SRV records", () => {
         });
         queueMicrotask(() => it.link.destroy());
       });
-    const it = new Dialled(lateDial(() => stagesOf(transport, { resolveSrv, fraction: () => 0 })));
+    const world = { resolveSrv, fraction: () => 0, shareMs: 20_000 };
+    const it = new Dialled(lateDial(() => stagesOf(transport, world)));
     expect(await it.closed()).toBeUndefined();
     expect(isCancelled).toBe(true);
   });
 
-  function via(targets: SrvRecord[], asked: string[] = []): Dialled {
-    const transport = transportOf({ host: "home.example", srv: true });
+  function via(
+    targets: SrvRecord[],
+    asked: string[] = [],
+    options: TransportOptions = {},
+    shareMs = 20_000,
+  ): Dialled {
+    const transport = transportOf({ host: "home.example", srv: true, ...options });
     const resolveSrv = async (name: string) => {
       asked.push(name);
       return targets;
     };
-    return new Dialled(lateDial(() => stagesOf(transport, { resolveSrv, fraction: () => 0 })));
+    const world = { resolveSrv, fraction: () => 0, shareMs };
+    return new Dialled(lateDial(() => stagesOf(transport, world)));
   }
 });

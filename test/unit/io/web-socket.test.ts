@@ -1,5 +1,7 @@
 import { createHash } from "node:crypto";
 import { createServer, type IncomingMessage, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { networkInterfaces } from "node:os";
 import type { Duplex } from "node:stream";
 import { describe, expect, it } from "vitest";
 import { type WebSocket, WebSocketServer } from "ws";
@@ -27,6 +29,26 @@ describe("a connection over WebSocket", () => {
     expect(it.waitedFor).toEqual(["connection", "WebSocket upgrade"]);
     it.link.end();
     expect(await it.closed()).toBeUndefined();
+  });
+
+  it("asks for an IPv6 address in brackets, without its zone", async () => {
+    const requests: IncomingMessage[] = [];
+    const http = createServer((request, response) => {
+      requests.push(request);
+      response.writeHead(404).end();
+    });
+    await new Promise<void>((resolve) => http.listen(0, "::1", resolve));
+    const { port } = http.address() as AddressInfo;
+    const isLoopback = (name: string) =>
+      networkInterfaces()[name]?.some(({ internal }) => internal);
+    const zone = Object.keys(networkInterfaces()).find(isLoopback);
+    for (const address of ["::1", `::1%${zone}`]) {
+      const failure = await failureOf({ host: address, port, webSocket: true });
+      expect(failure).toMatchObject({ code: "webSocketRefused" });
+    }
+    const host = `[::1]:${port}`;
+    expect(requests).toMatchObject([{ headers: { host } }, { headers: { host } }]);
+    await new Promise((resolve) => http.close(resolve));
   });
 
   it("asks for the path and with the headers it is told", async () => {
