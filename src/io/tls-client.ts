@@ -9,9 +9,10 @@ import {
   type PeerCertificate,
   type SecureContext,
 } from "node:tls";
+import { domainToASCII } from "node:url";
 import type { PskOptions, TlsOptions } from "../client/transport.ts";
 import { type Credentials, type Passphrase, readCredentials, systemWords } from "./credentials.ts";
-import { refusalOf, wordForTls } from "./tls-words.ts";
+import { pskUnused, refusalOf, wordForTls } from "./tls-words.ts";
 import { TransportError, wordsOf } from "./transport-error.ts";
 
 export interface TlsClient {
@@ -76,15 +77,15 @@ function secured(
   options: TlsOptions,
 ): Promise<Socket> {
   const { verify = true, alpn, psk, keyLogFile } = options;
-  // Neither belongs to a name: the zone of an address, the dot at the end of the root.
-  const name = isIP(host) === 0 ? host.replace(/\.$/, "") : host.replace(/%.*$/, "");
+  const name = nameOf(host);
   const connection: ConnectionOptions = {
     socket,
     host: name,
     // An address must not be sent as a name (RFC 6066 §3).
     servername: isIP(name) === 0 ? name : "",
     secureContext,
-    rejectUnauthorized: verify,
+    // Whoever does not know the key is nobody, certificate or not.
+    rejectUnauthorized: verify || psk !== undefined,
     ...(alpn !== undefined && { ALPNProtocols: [...alpn] }),
     ...(psk !== undefined && { pskCallback: () => pskOf(psk) }),
     checkServerIdentity: (_, certificate) => identityError(name, certificate, options),
@@ -103,18 +104,28 @@ function secured(
   });
 }
 
+/** As certificates have it: in ASCII, without the zone of an address or the dot of the root. */
+function nameOf(host: string): string {
+  if (isIP(host) !== 0) return host.replace(/%.*$/, "");
+  return (domainToASCII(host) || host).replace(/\.$/, "");
+}
+
 function pskOf({ identity, key }: PskOptions): { identity: string; psk: Buffer } {
   return { identity, psk: Buffer.from(key) };
 }
 
-/** Why `certificate` is not for `name`. With a pre-shared key there is mostly no certificate. */
+/** Why the server is not `name`, or, asked for a pre-shared key, shows a certificate instead. */
 function identityError(
   name: string,
   certificate: PeerCertificate,
   { verify = true, psk }: TlsOptions,
 ): Error | undefined {
-  const isKeyed = psk !== undefined && Object.keys(certificate ?? {}).length === 0;
-  return isKeyed || !verify ? undefined : checkServerIdentity(name, certificate);
+  if (psk !== undefined) return hasNone(certificate) ? undefined : pskUnused();
+  return verify ? checkServerIdentity(name, certificate) : undefined;
+}
+
+function hasNone(certificate: PeerCertificate | undefined): boolean {
+  return Object.keys(certificate ?? {}).length === 0;
 }
 
 /** @throws {TransportError} fileUnusable. */

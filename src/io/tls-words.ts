@@ -47,6 +47,7 @@ export function wordForTls(error: Error, host: string, isPsk: boolean): Error {
   const code = codeOf(error);
   const verdict = VERIFY_CODES[code];
   if (verdict !== undefined) {
+    if (isPsk) return pskUnused(error);
     return new TransportError(verdict, certificateWords(verdict, error, host), { cause: error });
   }
   const refusal = refusalOf(error, isPsk);
@@ -75,6 +76,12 @@ export function refusalOf(error: Error, isPsk: boolean): TransportError | undefi
   if (!isPsk || !PSK_ALERT.test(code)) return undefined;
   const why = `the server refused the pre-shared key: ${reasonIn(error)}`;
   return new TransportError("pskRefused", why, { cause: error });
+}
+
+/** A server that does not know the pre-shared key may show a certificate, which proves nothing. */
+export function pskUnused(cause?: Error): TransportError {
+  const why = "the server does not use the pre-shared key, but shows a certificate";
+  return new TransportError("pskRefused", why, { cause });
 }
 
 function certificateWords(verdict: TransportErrorCode, error: Error, host: string): string {

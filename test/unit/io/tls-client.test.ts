@@ -3,11 +3,14 @@ import { createServer as createHttp } from "node:http";
 import { join } from "node:path";
 import { createServer, type TlsOptions as ServerOptions, type TLSSocket } from "node:tls";
 import { afterAll, describe, expect, it } from "vitest";
-import type { TlsOptions } from "../../../src/client/transport.ts";
+import { type TlsOptions, transportOf } from "../../../src/client/transport.ts";
+import { dialFor } from "../../../src/io/dial.ts";
 import { type CertificateName, hasOpenssl, makeCertificates } from "../../support/certificates.ts";
 import { dialled, failureOf } from "../../support/dialled.ts";
 import { listening, startTcp, type TcpServer } from "../../support/tcp-server.ts";
 import { waitFor } from "../../support/wait-for.ts";
+
+const PSK = { identity: "me", key: Buffer.of(1, 2, 3, 4) };
 
 describe.skipIf(!hasOpenssl)("TLS", () => {
   const made = makeCertificates();
@@ -24,6 +27,14 @@ describe.skipIf(!hasOpenssl)("TLS", () => {
     const cert = readFileSync(made.certificate(name));
     const key = readFileSync(made.key(name));
     return listening(createServer({ cert, key, ...options }, onSecure));
+  }
+
+  /** The same for who knows the key, and nobody else. */
+  function serveKey(): Promise<TcpServer> {
+    const pskCallback = (_: TLSSocket, identity: string) =>
+      identity === PSK.identity ? PSK.key : null;
+    const options = { ciphers: "PSK", pskCallback };
+    return listening(createServer(options, (socket) => void socket.pipe(socket)));
   }
 
   it.each(["TLSv1.2", "TLSv1.3"] as const)("carries bytes in %s", async (version) => {
@@ -152,6 +163,71 @@ describe.skipIf(!hasOpenssl)("TLS", () => {
       it.link.destroy();
     }
     expect(asked).toEqual(["localhost", false]);
+  });
+
+  it("asks for names beyond ASCII as certificates have them", async () => {
+    const asked: string[] = [];
+    await using server = await serve("server", {
+      SNICallback(name, done) {
+        asked.push(name);
+        done(null);
+      },
+    });
+    const tls = { caFile, serverName: "bücher.example." };
+    expect(await failureOf({ host, port: server.port, tls })).toMatchObject({
+      message: "the server's certificate is not for xn--bcher-kva.example",
+    });
+    expect(asked).toEqual(["xn--bcher-kva.example"]);
+  });
+
+  it("speaks with a pre-shared key to a server that knows it", async () => {
+    await using server = await serveKey();
+    const it = await dialled({ host, port: server.port, tls: { psk: PSK } }).opened();
+    it.link.write(Buffer.from("it is me"));
+    await it.receives("it is me");
+    it.link.end();
+    expect(await it.closed()).toBeUndefined();
+  });
+
+  it.each([
+    ["another key", { ...PSK, key: Buffer.of(1) }],
+    ["another identity", { ...PSK, identity: "you" }],
+  ])("is refused with %s", async (_, psk) => {
+    await using server = await serveKey();
+    const failure = await failureOf({ host, port: server.port, tls: { psk } });
+    expect(failure).toMatchObject({ code: "pskRefused", isFinal: true });
+    expect(failure?.message).toMatch(/^the server refused the pre-shared key: /);
+  });
+
+  // mosquitto_pub 2.0.11 takes any certificate of anybody then, and sends its messages.
+  it.each([
+    ["that nobody trusts", {}],
+    ["even where none is verified", { verify: false }],
+  ])("does not take a certificate for a pre-shared key, %s", async (_, more) => {
+    await using server = await serve();
+    const tls = { psk: PSK, ...more };
+    expect(await failureOf({ host, port: server.port, tls })).toMatchObject({
+      code: "pskRefused",
+      message: "the server does not use the pre-shared key, but shows a certificate",
+      isFinal: true,
+    });
+  });
+
+  it("says when the connection stands, ahead of the handshake", async () => {
+    await using silent = await startTcp((socket) => socket.resume());
+    const told: string[] = [];
+    const link = dialFor(transportOf({ host: "127.0.0.1", port: silent.port, tls: true }))({
+      onWaiting: (what) => told.push(what),
+      onReached: () => told.push("reached"),
+      onOpen: () => told.push("open"),
+      onBytes: () => undefined,
+      onFlushed: () => undefined,
+      onClosed: () => told.push("closed"),
+    });
+    await waitFor("the handshake begins", () => told.includes("TLS handshake"));
+    link.destroy();
+    await waitFor("it is closed", () => told.includes("closed"));
+    expect(told).toEqual(["connection", "reached", "TLS handshake", "closed"]);
   });
 
   it("offers protocols by ALPN", async () => {
