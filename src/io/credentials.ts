@@ -7,6 +7,7 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { TransportErrorCode } from "../client/link.ts";
 import type { TlsOptions } from "../client/transport.ts";
 import { systemCertificates } from "./system-certificates.ts";
 import { codeOf, TransportError, wordsOf } from "./transport-error.ts";
@@ -61,14 +62,20 @@ interface Pem {
 }
 
 async function authorities(options: TlsOptions): Promise<string[] | undefined> {
-  const { caPath, useSystemCa } = options;
+  const { caPath, useSystemCa, verify = true } = options;
   const pem = await given(options.ca, options.caFile, "tls.ca");
   if (pem === undefined && caPath === undefined && !useSystemCa) return undefined;
-  const found = [
-    ...(pem === undefined ? [] : certificatesIn(pem)),
-    ...(caPath === undefined ? [] : await certificatesUnder(caPath)),
-    ...(useSystemCa ? await systemCertificates(process.env) : []),
-  ];
+  const found = pem === undefined ? [] : certificatesIn(pem);
+  // Where nobody is checked, a system without authorities is none the worse.
+  if (useSystemCa && verify) found.push(...(await systemCertificates(process.env)));
+  if (caPath !== undefined) {
+    try {
+      found.push(...(await certificatesUnder(caPath)));
+    } catch (error) {
+      // As OpenSSL does: a folder without any takes nothing from the others.
+      if (found.length === 0) throw error;
+    }
+  }
   return [...new Set(found)];
 }
 
@@ -77,23 +84,28 @@ async function given(
   file: string | undefined,
   name: string,
 ): Promise<Pem | undefined> {
-  if (file !== undefined) return { text: await read(file), from: file };
+  if (file !== undefined) {
+    const isKey = name === "tls.key";
+    return {
+      text: await read(file, isKey ? "keyUnreadable" : "certificateUnreadable"),
+      from: file,
+    };
+  }
   if (pem === undefined) return undefined;
   return { text: typeof pem === "string" ? pem : Buffer.from(pem).toString("latin1"), from: name };
 }
 
-async function read(path: string): Promise<string> {
+/** @param wrong What it is when there is something by that name, but no file. */
+async function read(path: string, wrong: TransportErrorCode): Promise<string> {
   try {
     return await readFile(path, "latin1");
   } catch (cause) {
-    throw unreadable(path, cause);
+    throw unreadable(path, cause, codeOf(cause) === "EISDIR" ? wrong : "fileUnusable");
   }
 }
 
-function unreadable(path: string, cause: unknown): TransportError {
-  return new TransportError("fileUnusable", `cannot read ${path}: ${systemWords(cause)}`, {
-    cause,
-  });
+function unreadable(path: string, cause: unknown, code: TransportErrorCode): TransportError {
+  return new TransportError(code, `cannot read ${path}: ${systemWords(cause)}`, { cause });
 }
 
 /** "no such file or directory", of Node's "ENOENT: no such file or directory, open 'x'". */
@@ -123,13 +135,14 @@ async function certificatesUnder(folder: string): Promise<string[]> {
   try {
     names = await readdir(folder);
   } catch (cause) {
-    throw unreadable(folder, cause);
+    throw unreadable(folder, cause, "certificateUnreadable");
   }
   const found: string[] = [];
   for (const name of names.filter((it) => CERTIFICATE_FILE.test(it)).sort()) {
     try {
       const path = join(folder, name);
-      found.push(...certificatesIn({ text: await read(path), from: path }));
+      const text = await read(path, "certificateUnreadable");
+      found.push(...certificatesIn({ text, from: path }));
     } catch (error) {
       // As OpenSSL does: one bad file among many takes nothing from the others.
       if (!(error instanceof TransportError)) throw error;

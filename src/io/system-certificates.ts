@@ -21,7 +21,7 @@ const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE----
 /**
  * PEM, one certificate each.
  *
- * @throws {TransportError} fileUnusable, when there are none.
+ * @throws {TransportError} certificateUnreadable, when there are none.
  */
 export async function systemCertificates(
   env: Readonly<Record<string, string | undefined>>,
@@ -34,7 +34,7 @@ export async function systemCertificates(
     ];
     if (found.length > 0) return found;
     const why = "SSL_CERT_FILE and SSL_CERT_DIR name no certificates of authorities";
-    throw new TransportError("fileUnusable", why);
+    throw new TransportError("certificateUnreadable", why);
   }
   const known = tls.getCACertificates?.("system") ?? [];
   if (known.length > 0) return known;
@@ -42,7 +42,8 @@ export async function systemCertificates(
     const found = await certificatesIn(path);
     if (found.length > 0) return found;
   }
-  throw new TransportError("fileUnusable", "the system has no certificates of authorities");
+  const why = "the system has no certificates of authorities";
+  throw new TransportError("certificateUnreadable", why);
 }
 
 async function certificatesIn(path: string): Promise<string[]> {

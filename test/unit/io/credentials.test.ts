@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it, vi } from "vitest";
 import type { TlsOptions } from "../../../src/client/transport.ts";
 import { type Passphrase, readCredentials } from "../../../src/io/credentials.ts";
 import { systemCertificates } from "../../../src/io/system-certificates.ts";
@@ -56,6 +56,12 @@ describe.skipIf(!hasOpenssl)("credentials", () => {
     expect((await read({ caPath: authorities })).ca).toEqual([text(ca).trim()]);
   });
 
+  it.each(["none-here", "nowhere"])("do not miss a folder beside a file: %s", async (name) => {
+    mkdirSync(join(folder, "none-here"), { recursive: true });
+    const options = { caFile: ca, caPath: join(folder, name) };
+    expect((await read(options)).ca).toEqual([text(ca).trim()]);
+  });
+
   it("are read anew each time", async () => {
     const path = file("changing.pem", text(ca));
     await read({ caFile: path });
@@ -75,13 +81,13 @@ describe.skipIf(!hasOpenssl)("credentials", () => {
     [
       "one that is a folder",
       () => ({ caFile: folder }),
-      "fileUnusable",
+      "certificateUnreadable",
       /illegal operation on a directory/,
     ],
     [
       "a CA folder that is missing",
       () => ({ caPath: "/nowhere" }),
-      "fileUnusable",
+      "certificateUnreadable",
       /^cannot read \/nowhere: /,
     ],
     [
@@ -109,6 +115,12 @@ describe.skipIf(!hasOpenssl)("credentials", () => {
       () => ({ certFile, keyFile: "/nowhere/k" }),
       "fileUnusable",
       /cannot read \/nowhere\/k/,
+    ],
+    [
+      "a folder for a key",
+      () => ({ certFile, keyFile: folder }),
+      "keyUnreadable",
+      /illegal operation on a directory/,
     ],
     [
       "a certificate for a key",
@@ -200,6 +212,13 @@ describe.skipIf(!hasOpenssl)("credentials", () => {
     const from = systemCertificates({ SSL_CERT_DIR: `/nowhere:${folder}` });
     expect(await from).toContain(text(ca).trim());
     const none = systemCertificates({ SSL_CERT_FILE: "/nowhere" });
-    await expect(none).rejects.toMatchObject({ code: "fileUnusable" });
+    await expect(none).rejects.toMatchObject({ code: "certificateUnreadable" });
+  });
+
+  it("of the system do not matter where nothing is verified", async () => {
+    vi.stubEnv("SSL_CERT_FILE", "/nowhere").stubEnv("SSL_CERT_DIR", "/nowhere");
+    expect(await read({ useSystemCa: true, verify: false })).toMatchObject({ ca: [] });
+    await expect(read({ useSystemCa: true })).rejects.toThrow(/SSL_CERT_FILE/);
+    vi.unstubAllEnvs();
   });
 });
