@@ -11,6 +11,8 @@ export interface SocksProxy {
 
 const SCHEME = "socks5h://";
 const PORT = 1080;
+/** An IPv6 address in brackets, with its zone if it has one; or anything else; and a port. */
+const PLACE = /^(?:\[([0-9A-Fa-f:.]+(?:%[^\]]+)?)\]|([^:[\]/]+))(?::(\d{1,5}))?$/;
 
 /**
  * Reads socks5h://[user[:password]@]host[:port]. An IPv6 address stands in brackets; %25, %3A and
@@ -22,7 +24,7 @@ export function parseProxy(url: string): SocksProxy {
   check(url.toLowerCase().startsWith(SCHEME), `proxy must begin with ${SCHEME}`);
   const rest = url.slice(SCHEME.length).replace(/\/$/, "");
   const at = rest.lastIndexOf("@");
-  const place = /^(?:\[([0-9A-Fa-f:.%]+)\]|([^:[\]/]+))(?::(\d{1,5}))?$/.exec(rest.slice(at + 1));
+  const place = PLACE.exec(rest.slice(at + 1));
   check(place !== null, "proxy must have a host, and may have a port behind a colon");
   const host = (place[1] ?? place[2])!;
   const port = place[3] === undefined ? PORT : Number(place[3]);

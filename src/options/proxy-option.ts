@@ -21,7 +21,7 @@ export function parseProxyUrl(word: string): string {
   const rest = word.slice(SCHEME.length);
   const at = rest.indexOf("@");
   const place = rest.slice(at + 1);
-  const found = /^(\[[0-9A-Fa-f:.]+\]|[^:@[\]]+)(?::([^:@]+))?:?$/.exec(place);
+  const found = /^(\[[0-9A-Fa-f:.]+(?:%[^\]]+)?\]|[^:@[\]]+)(?::([^:@]+))?:?$/.exec(place);
   if (found === null) throw invalid();
   const [, host, portWord] = found;
   // Half a port is only overlooked where there is a user.

@@ -151,8 +151,8 @@ export class FakeServer {
   }
 
   /** Breaks the connection, now. */
-  cut(): void {
-    this.live?.cut(undefined);
+  cut(error?: Error): void {
+    this.live?.cut(error);
   }
 
   /** Says something out of turn. */

@@ -5,6 +5,7 @@ import {
   type ClientError,
   type ClientOptions,
   type ReceivedMessage,
+  TransportError,
 } from "../../../src/client/client.ts";
 import { Prng } from "../../../src/core/base/prng.ts";
 import { FakeClock, FakeServer, type ServerOptions } from "../../support/client-world.ts";
@@ -115,6 +116,25 @@ describe("a connection that breaks", () => {
     await new Promise((resolve) => setImmediate(resolve));
     process.off("warning", onWarning);
     expect(warnings).toMatchObject([{ code: "connectionLost" }]);
+  });
+
+  it.each<[string, Error, boolean]>([
+    ["an error that the transport calls final", new TransportError("pskRefused", "no"), false],
+    ["one of the transport's that may pass", new TransportError("tlsClosed", "no"), true],
+    ["a certificate out of date, which may be renewed", outOfDate(), true],
+    ["one of the system's", Object.assign(new Error("x"), { code: "ECONNREFUSED" }), true],
+    ["no error", undefined as never, true],
+  ])("is replaced or not after %s", async (_, cause, isReplaced) => {
+    const reconnect = { jitter: 0, delayMinMs: 10 };
+    const { client, clock, server, events } = await connected({ reconnect });
+    server.cut(cause);
+    await clock.until("it is known", () => events.length > 1);
+    const next = isReplaced
+      ? ["reconnecting 1 10"]
+      : ["close connectionLost", "error connectionLost"];
+    expect(events).toEqual(["disconnect connectionLost", ...next]);
+    expect(client.connection).toBeUndefined();
+    if (!isReplaced) expect(await client.closed).toMatchObject({ cause });
   });
 
   it("is not replaced after a takeover", async () => {
@@ -417,6 +437,10 @@ describe("listeners", () => {
     expect(client.connection).toBeDefined();
   });
 });
+
+function outOfDate(): TransportError {
+  return new TransportError("certificateExpired", "the server's certificate has expired");
+}
 
 interface World {
   readonly client: Client;

@@ -65,6 +65,12 @@ describe("reconnecting", () => {
     expect(connectedOnce({ finalReasonCodes: [] }).onEnded(0, 0x86)).toBeDefined();
   });
 
+  it("gives up where the transport says that dialling again cannot help", () => {
+    const reconnect = connectedOnce({ initial: true });
+    expect(reconnect.onEnded(0, undefined, false)).toBeDefined();
+    expect(reconnect.onEnded(0, undefined, true)).toBeUndefined();
+  });
+
   it("gives up after as many failures in a row as it may have", () => {
     const reconnect = connectedOnce({ attemptsMax: 2 });
     expect(delays(reconnect, 3).map((delay) => delay !== undefined)).toEqual([true, true, false]);

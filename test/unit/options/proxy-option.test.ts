@@ -14,6 +14,7 @@ describe("parseProxyUrl", () => {
     ["socks5h://a%3a:%40%25@localhost:1", "socks5h://a%3a:%40%25@localhost:1"],
     ["socks5h://a:b:c@localhost:1", "socks5h://a:b:c@localhost:1"],
     ["socks5h://[::1]:5", "socks5h://[::1]:5"],
+    ["socks5h://u@[fe80::1%eth0]", "socks5h://u@[fe80::1%eth0]:1080"],
   ])("takes %s", (word, url) => {
     expect(parseProxyUrl(word)).toBe(url);
     expect(() => transportOf({ proxy: url })).not.toThrow();
