@@ -12,6 +12,12 @@ import { UsageError } from "./usage-error.ts";
 
 const TLS = "TLS";
 
+/** What one byte of length can say (RFC 7301 §3.1). */
+const ALPN_BYTES_MAX = 255;
+/** What OpenSSL takes of a pre-shared key and its identity. */
+const PSK_BYTES_MAX = 256;
+const IDENTITY_BYTES_MAX = 128;
+
 export const TLS_OPTIONS = {
   caFile: valued({
     long: "cafile",
@@ -221,8 +227,8 @@ export function checkTls(values: TlsValues): void {
  * undefined.
  */
 export function tlsFault(values: TlsValues): string | undefined {
-  const { tlsEngine, keyForm, psk, tlsVersion } = values;
-  if (psk !== undefined && pskKey(psk) === undefined) {
+  const { tlsEngine, keyForm, psk, pskIdentity = "", tlsVersion, tlsAlpn = "" } = values;
+  if (psk !== undefined && !isPsk(psk, pskIdentity)) {
     return "Error: Problem setting TLS-PSK options.";
   }
   if (tlsEngine !== undefined) {
@@ -236,7 +242,20 @@ export function tlsFault(values: TlsValues): string | undefined {
   if (tlsVersion !== undefined && !/^tlsv1\.[23]$/i.test(tlsVersion)) {
     return "Error: Problem setting TLS options, check the options are valid.";
   }
+  // mosquitto's programs ask for no protocol then, and so get another than was wanted.
+  if (Buffer.byteLength(tlsAlpn) > ALPN_BYTES_MAX) {
+    return `Error: The protocol of --tls-alpn is longer than ${ALPN_BYTES_MAX} bytes.`;
+  }
   return undefined;
+}
+
+/** Whether OpenSSL takes key and identity. */
+function isPsk(hex: string, identity: string): boolean {
+  const key = pskKey(hex);
+  const bytes = Buffer.byteLength(identity);
+  return (
+    key !== undefined && key.length <= PSK_BYTES_MAX && bytes > 0 && bytes <= IDENTITY_BYTES_MAX
+  );
 }
 
 /** The key that `hex` writes, or undefined. An odd number of digits has a 0 before it. */

@@ -16,6 +16,19 @@ describe("TLS options", () => {
     [["--psk", "00", "--capath", "x"], "Error: Only one of --psk or --cafile/--capath may be used"],
     [["--psk", "xyz", "--psk-identity", "a"], "Error: Problem setting TLS-PSK options."],
     [["--psk", "", "--psk-identity", "a"], "Error: Problem setting TLS-PSK options."],
+    [["--psk", "00", "--psk-identity", ""], "Error: Problem setting TLS-PSK options."],
+    [
+      ["--psk", "00", "--psk-identity", "é".repeat(65)],
+      "Error: Problem setting TLS-PSK options.",
+    ],
+    [
+      ["--psk", "0".repeat(513), "--psk-identity", "a"],
+      "Error: Problem setting TLS-PSK options.",
+    ],
+    [
+      ["--tls-alpn", "é".repeat(128)],
+      "Error: The protocol of --tls-alpn is longer than 255 bytes.",
+    ],
     [["--tls-engine", "x"], "Error: Problem setting TLS engine, is x a valid engine?"],
     [["--cert", "x", "--key", "y", "--keyform", "z"], "Error: Problem setting key form, it must"],
     [
