@@ -37,7 +37,7 @@ export async function circumstancesOf(io: Streams, values: ConnectValues): Promi
     pid: io.pid,
     password: isGiven ? password : await (await secrets()).readPassword(io, values),
     ...(keyFile !== undefined && {
-      passphrase: async () => (await secrets()).ask(io, `Passphrase of ${keyFile}: `),
+      passphrase: async () => (await secrets()).askPassphrase(io, keyFile),
     }),
   };
 }

@@ -6,19 +6,31 @@
  * over, a `-l` cut short.
  */
 import type { ClientError } from "../client/errors.ts";
-import { isTlsError } from "./trouble.ts";
+import {
+  NOT_AUTHORISED,
+  NOT_CONNECTED,
+  PROXY_ERROR,
+  TLS_ERROR,
+  transportSentence,
+} from "./trouble.ts";
 
 /** Statuses that do not come from a reason code. */
 export const EXIT = {
   ok: 0,
   /** Wrong words, --help and --version, no connection, unreadable input, unwritable output. */
   failure: 1,
-  /** The broker broke the protocol. */
+  /** The broker broke the protocol, or does not speak it. */
   protocol: 2,
+  /** The proxy finds no way to the broker. */
+  notConnected: 4,
   /** The connection was lost and is not made again. */
   lost: 7,
   /** The two sides did not come to terms about TLS. */
   tls: 8,
+  /** The proxy wants a log-in, or forbids the connection. */
+  notAuthorised: 11,
+  /** The proxy fails in another way. */
+  proxy: 16,
   /** The broker fell silent. */
   keepAlive: 19,
   /** -W ran out. */
@@ -27,15 +39,25 @@ export const EXIT = {
   tooEarly: 255,
 } as const;
 
+/** mosquitto prints one sentence for each of its error numbers, and exits with the number. */
+const STATUSES: Readonly<Record<string, number>> = {
+  [NOT_CONNECTED]: EXIT.notConnected,
+  [TLS_ERROR]: EXIT.tls,
+  [NOT_AUTHORISED]: EXIT.notAuthorised,
+  [PROXY_ERROR]: EXIT.proxy,
+};
+
 /** The status for what ended the connection, or kept a message from being delivered. */
 export function statusOf(error: ClientError): number {
   // A CONNACK's code before 5.0 is 1 to 5, a reason code of 5.0 128 to 255: never 0.
   if (error.reasonCode !== undefined) return error.reasonCode || EXIT.failure;
-  if (isTlsError(error)) return EXIT.tls;
   switch (error.code) {
+    case "unreachable":
+      return STATUSES[transportSentence(error) ?? ""] ?? EXIT.failure;
     case "connectionLost":
       return EXIT.lost;
     case "serverError":
+    case "notMqtt":
       return EXIT.protocol;
     case "keepAliveTimeout":
       return EXIT.keepAlive;

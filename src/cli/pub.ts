@@ -26,7 +26,7 @@ import { InputError, loadPayload, PAYLOAD_BYTES_MAX } from "./payloads.ts";
 import { Progress } from "./progress.ts";
 import { Complaints, onEndSignal, type Streams, say, wordsOf } from "./streams.ts";
 import { isScreen } from "./terminal.ts";
-import { isRefusal, sentenceFor, sentenceForPublish, systemText } from "./trouble.ts";
+import { isHopeless, isRefusal, sentenceFor, sentenceForPublish, systemText } from "./trouble.ts";
 import { refuse, tell } from "./usage.ts";
 
 type Request = Extract<PubRequest, { ask: "publish" }>;
@@ -133,9 +133,8 @@ class Publishing {
     const { client } = this;
     const release = onEndSignal(this.io, (signal) => this.stop(statusOfSignal(signal)));
     client.on("error", (error) => this.failWith(error));
-    // A broker that breaks the protocol once will do so again.
     client.on("reconnecting", ({ error, attempt }) => {
-      if (error.code === "serverError") {
+      if (isHopeless(error)) {
         this.failWith(error);
         this.stop();
       } else if (!this.wasConnected) this.failWith(error, EXIT.ok);

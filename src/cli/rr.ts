@@ -120,6 +120,7 @@ class Requesting {
       dial: ((events) =>
         dial({
           ...events,
+          onReached: () => this.startTimer(),
           onOpen: () => {
             this.startTimer();
             events.onOpen();
@@ -145,7 +146,7 @@ class Requesting {
     return client;
   }
 
-  /** -W counts from the moment the network connection stands. */
+  /** -W counts from the moment the network connection stands, ahead of TLS. */
   private startTimer(): void {
     const { timeoutSeconds } = this.request.values;
     if (timeoutSeconds === undefined) return;

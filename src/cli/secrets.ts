@@ -65,6 +65,21 @@ export async function ask(io: Streams, question: string): Promise<string> {
   }
 }
 
+/**
+ * Asks for what opens an encrypted key.
+ *
+ * @throws {Error} with words that go behind "no passphrase: ".
+ */
+export async function askPassphrase(io: Streams, keyFile: string): Promise<string> {
+  try {
+    return await ask(io, `Passphrase of ${keyFile}: `);
+  } catch (cause) {
+    if (!(cause instanceof UsageError)) throw cause;
+    const { isTTY } = io.stdin as Partial<ReadStream>;
+    throw new Error(isTTY ? "none was given" : "there is no terminal to ask on", { cause });
+  }
+}
+
 /** Leaves what was typed behind the line to the next reader. */
 function typedLine(stdin: ReadStream): Promise<string> {
   return new Promise((resolve, reject) => {

@@ -23,7 +23,7 @@ import { Progress } from "./progress.ts";
 import { compileShow, type Show } from "./show.ts";
 import { Complaints, onEndSignal, type Streams, wordsOf } from "./streams.ts";
 import { isScreen, wantsColours } from "./terminal.ts";
-import { sentenceFor, systemText } from "./trouble.ts";
+import { isHopeless, sentenceFor, systemText } from "./trouble.ts";
 import { refuse, tell } from "./usage.ts";
 import type { Watch } from "./watch.ts";
 
@@ -162,9 +162,8 @@ class Subscribing {
       this.wasAccepted = true;
     });
     client.on("error", (error) => this.onError(error));
-    // A broker that breaks the protocol once will do so again.
     client.on("reconnecting", ({ error }) => {
-      if (error.code === "serverError") this.onError(error);
+      if (isHopeless(error)) this.onError(error);
     });
     return client;
   }
@@ -217,14 +216,18 @@ class Subscribing {
     return client;
   }
 
-  /** -W counts from the moment the first network connection stands. */
+  /** -W counts from the moment the first network connection stands, ahead of TLS. */
   private timed(options: ClientOptions, seconds: number): Dial {
     const dial = dialFor(transportOf(options, this.request.values.version));
+    const startTimer = (): void => {
+      this.timer ??= setTimeout(() => this.onTimeout(), seconds * 1000);
+    };
     return (events) =>
       dial({
         ...events,
+        onReached: startTimer,
         onOpen: () => {
-          this.timer ??= setTimeout(() => this.onTimeout(), seconds * 1000);
+          startTimer();
           events.onOpen();
         },
       });

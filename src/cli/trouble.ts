@@ -3,9 +3,10 @@
  *
  * Sentences about wrong options are the option tables'.
  */
-import { type ClientError, type ClientErrorCode, reasonText } from "../client/errors.ts";
+import { ClientError, type ClientErrorCode, reasonText } from "../client/errors.ts";
 import type { TransportErrorCode } from "../client/link.ts";
 import type { Version } from "../core/codec/packets.ts";
+import { TransportError } from "../io/transport-error.ts";
 
 /** Return codes of CONNACK before 5.0 (3.1.1 §3.2.2.3). */
 const RETURN_CODES = [
@@ -46,10 +47,16 @@ const SYSTEM_ERRORS: Readonly<Record<string, string>> = {
   EIO: "Input/output error",
   EPERM: "Operation not permitted",
   EPIPE: "Broken pipe",
+  EPROTOTYPE: "Protocol wrong type for socket",
   ETIMEDOUT: "Connection timed out",
 };
 
-const TLS_ERROR = "Error: A TLS error occurred.";
+export const TLS_ERROR = "Error: A TLS error occurred.";
+export const PROXY_ERROR = "Error: Proxy error.";
+export const NOT_AUTHORISED = "Error: Authorisation failed.";
+export const NOT_CONNECTED = "Error: The client is not currently connected.";
+const PROTOCOL_ERROR =
+  "Error: A network protocol error occurred when communicating with the broker.";
 const TLS_UNUSABLE = "Unable to connect (A TLS error occurred.).";
 
 /** What mosquitto says of the ways in which a transport can fail. Others it has no word for. */
@@ -72,12 +79,29 @@ const TRANSPORT_ERRORS: { readonly [Code in TransportErrorCode]?: string } = {
   notTls: TLS_ERROR,
   tlsFailed: TLS_ERROR,
   tlsClosed: TLS_ERROR,
+  proxyLogInMissing: NOT_AUTHORISED,
+  proxyLogInRefused: PROXY_ERROR,
+  proxyForbidden: NOT_AUTHORISED,
+  proxyUnreachable: NOT_CONNECTED,
+  proxyRefused: PROXY_ERROR,
+  notProxy: PROXY_ERROR,
+  proxyClosed: PROXY_ERROR,
   lookupFailed: "Unable to connect (Lookup error.).",
 };
 
-/** Whether `error` is that TLS was tried with the broker and failed. */
-export function isTlsError({ code, cause }: ClientError): boolean {
-  return code === "unreachable" && transportSentence(cause) === TLS_ERROR;
+/** mosquitto's sentence for what kept a connection from coming about, where it has one. */
+export function transportSentence({ code, cause }: ClientError): string | undefined {
+  return code === "unreachable" ? TRANSPORT_ERRORS[codeOf(cause) as TransportErrorCode] : undefined;
+}
+
+/**
+ * Whether a program is to end for an error after which the client library would try again. A broker
+ * that breaks the protocol once will do so again, and with a certificate that is out of date
+ * mosquitto's programs end, too. A handshake that is broken off may be a broker that restarts.
+ */
+export function isHopeless(error: ClientError): boolean {
+  if (error.code === "serverError") return true;
+  return transportSentence(error) === TLS_ERROR && codeOf(error.cause) !== "tlsClosed";
 }
 
 /** The sentence for what ended the connection or kept it from coming about. */
@@ -86,13 +110,15 @@ export function sentenceFor(error: ClientError, version: Version): string {
     case "connectRefused":
       return `Connection error: ${refusal(error.reasonCode ?? 0, version)}`;
     case "unreachable":
-      return unreachable(error.cause);
+      return unreachable(error);
     case "connectTimeout":
-      return "Error: Connection timed out";
+      return explained("Error: Connection timed out", error);
     case "connectionLost":
-      return "Error: The connection was lost.";
+      return explained("Error: The connection was lost.", error.cause);
     case "serverError":
-      return "Error: A network protocol error occurred when communicating with the broker.";
+      return PROTOCOL_ERROR;
+    case "notMqtt":
+      return explained(PROTOCOL_ERROR, error);
     case "keepAliveTimeout":
       return "Error: The broker has stopped answering.";
     case "disconnectedByServer":
@@ -142,23 +168,29 @@ function refusal(code: number, version: Version): string {
   return reasonText(code) + advice;
 }
 
-function unreachable(cause: unknown): string {
+function unreachable(error: ClientError): string {
+  const { cause } = error;
+  const sentence = transportSentence(error);
+  if (sentence !== undefined) return explained(sentence, cause);
+  // Ways to fail that mosquitto has not.
+  if (isOurs(cause)) return `Error: ${asSentence(cause.message)}`;
   const code = codeOf(cause);
-  const sentence = transportSentence(cause);
-  // mosquitto's sentence for scripts, and what it is about for people.
-  if (sentence !== undefined) return `${sentence}\n${capitalized((cause as Error).message)}.`;
   const isLookup = code === "ENOTFOUND" || code?.startsWith("EAI_");
   return isLookup ? "Unable to connect (Lookup error.)." : `Error: ${systemText(cause)}`;
 }
 
-function transportSentence(cause: unknown): string | undefined {
-  const code = codeOf(cause);
-  // A code of the system's is not among them.
-  return code === undefined ? undefined : TRANSPORT_ERRORS[code as TransportErrorCode];
+/** mosquitto's sentence for scripts, and for people what it is about, where `cause` tells. */
+function explained(sentence: string, cause: unknown): string {
+  return isOurs(cause) ? `${sentence}\n${asSentence(cause.message)}` : sentence;
 }
 
-function capitalized(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
+/** The system's errors speak of calls and numbers. */
+function isOurs(error: unknown): error is ClientError | TransportError {
+  return error instanceof ClientError || error instanceof TransportError;
+}
+
+function asSentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 }
 
 function because(reasonCode: number | undefined): string {

@@ -1,8 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { EXIT, statusOf, statusOfSignal } from "../../../src/cli/exit.ts";
-import { sentenceFor, sentenceForPublish, systemText } from "../../../src/cli/trouble.ts";
-import { ClientError } from "../../../src/client/errors.ts";
+import {
+  isHopeless,
+  sentenceFor,
+  sentenceForPublish,
+  systemText,
+} from "../../../src/cli/trouble.ts";
+import { ClientError, type TransportErrorCode } from "../../../src/client/client.ts";
 import type { Version } from "../../../src/core/codec/packets.ts";
+import { TransportError } from "../../../src/io/transport-error.ts";
 
 describe("sentences and statuses", () => {
   it.each<[ClientError, Version, string, number]>([
@@ -23,7 +29,41 @@ describe("sentences and statuses", () => {
     [unreachable("EHOSTUNREACH"), 4, "Error: No route to host", EXIT.failure],
     [unreachable("ENOTFOUND"), 4, "Unable to connect (Lookup error.).", EXIT.failure],
     [unreachable("EAI_AGAIN"), 4, "Unable to connect (Lookup error.).", EXIT.failure],
-    [failed("connectTimeout"), 4, "Error: Connection timed out", EXIT.failure],
+    [unreachable("ENOENT"), 4, "Error: No such file or directory", EXIT.failure],
+    [failed("connectTimeout"), 4, "Error: Connection timed out\nDetail.", EXIT.failure],
+    [
+      failed("notMqtt"),
+      4,
+      "Error: A network protocol error occurred when communicating with the broker.\nDetail.",
+      EXIT.protocol,
+    ],
+    [by("pskRefused"), 4, "Error: A TLS error occurred.\nWhy.", EXIT.tls],
+    [by("keyMismatch"), 4, "Unable to connect (A TLS error occurred.).\nWhy.", EXIT.failure],
+    [by("lookupFailed"), 4, "Unable to connect (Lookup error.).\nWhy.", EXIT.failure],
+    [by("proxyLogInMissing"), 4, "Error: Authorisation failed.\nWhy.", EXIT.notAuthorised],
+    [by("proxyForbidden"), 4, "Error: Authorisation failed.\nWhy.", EXIT.notAuthorised],
+    [by("proxyLogInRefused"), 4, "Error: Proxy error.\nWhy.", EXIT.proxy],
+    [by("notProxy"), 4, "Error: Proxy error.\nWhy.", EXIT.proxy],
+    [
+      by("proxyUnreachable"),
+      4,
+      "Error: The client is not currently connected.\nWhy.",
+      EXIT.notConnected,
+    ],
+    [by("webSocketRefused"), 4, "Error: Why.", EXIT.failure],
+    [by("noAnswer"), 4, "Error: Why.", EXIT.failure],
+    [
+      new ClientError("connectionLost", "detail", { cause: why("clientCertificateRefused") }),
+      4,
+      "Error: The connection was lost.\nWhy.",
+      EXIT.lost,
+    ],
+    [
+      new ClientError("connectionLost", "detail", { cause: new Error("read ECONNRESET") }),
+      4,
+      "Error: The connection was lost.",
+      EXIT.lost,
+    ],
     [failed("connectionLost"), 4, "Error: The connection was lost.", EXIT.lost],
     [
       failed("serverError"),
@@ -46,6 +86,22 @@ describe("sentences and statuses", () => {
     expect(statusOf(error)).toBe(status);
   });
 
+  it.each<[ClientError, boolean]>([
+    [failed("serverError"), true],
+    [by("certificateExpired"), true],
+    [by("certificateNotYetValid"), true],
+    [by("tlsClosed"), false],
+    [by("proxyUnreachable"), false],
+    [by("webSocketUnavailable"), false],
+    [by("lookupFailed"), false],
+    [unreachable("ECONNREFUSED"), false],
+    [failed("connectionLost"), false],
+    [failed("connectTimeout"), false],
+    [failed("notMqtt"), false],
+  ])("end a program that would try again, or not: %s", (error, ends) => {
+    expect(isHopeless(error)).toBe(ends);
+  });
+
   it("number a refused message", () => {
     const sentence = sentenceForPublish(failed("publishRefused", 0x87), 12);
     expect(sentence).toBe("Warning: Publish 12 failed: Not authorized.");
@@ -66,6 +122,15 @@ describe("sentences and statuses", () => {
 
 function failed(code: ClientError["code"], reasonCode?: number): ClientError {
   return new ClientError(code, "detail", { reasonCode });
+}
+
+/** No connection, with a transport's own error. */
+function by(code: TransportErrorCode): ClientError {
+  return new ClientError("unreachable", "detail", { cause: why(code) });
+}
+
+function why(code: TransportErrorCode): TransportError {
+  return new TransportError(code, "why");
 }
 
 function unreachable(code: string): ClientError {
