@@ -17,14 +17,8 @@ describe("TLS options", () => {
     [["--psk", "xyz", "--psk-identity", "a"], "Error: Problem setting TLS-PSK options."],
     [["--psk", "", "--psk-identity", "a"], "Error: Problem setting TLS-PSK options."],
     [["--psk", "00", "--psk-identity", ""], "Error: Problem setting TLS-PSK options."],
-    [
-      ["--psk", "00", "--psk-identity", "é".repeat(65)],
-      "Error: Problem setting TLS-PSK options.",
-    ],
-    [
-      ["--psk", "0".repeat(513), "--psk-identity", "a"],
-      "Error: Problem setting TLS-PSK options.",
-    ],
+    [["--psk", "00", "--psk-identity", "é".repeat(65)], "Error: Problem setting TLS-PSK options."],
+    [["--psk", "0".repeat(513), "--psk-identity", "a"], "Error: Problem setting TLS-PSK options."],
     [
       ["--tls-alpn", "é".repeat(128)],
       "Error: The protocol of --tls-alpn is longer than 255 bytes.",
