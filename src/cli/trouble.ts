@@ -190,7 +190,11 @@ function isOurs(error: unknown): error is ClientError | TransportError {
 }
 
 function asSentence(text: string): string {
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+  return `${capitalized(text)}.`;
+}
+
+function capitalized(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 function because(reasonCode: number | undefined): string {

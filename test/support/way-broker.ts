@@ -44,7 +44,7 @@ export async function startWayBroker(made: Certificates): Promise<WayBroker> {
   return { ...broker, words };
 }
 
-/** Names, and the lines of the configuration behind the port, which is on ::1 where one ends in 6. */
+/** Names, and the lines behind the port; what ends in 6 listens on ::1, the others on 127.0.0.1. */
 function listeners(made: Certificates): Readonly<Record<string, readonly string[]>> {
   const shows = (name: CertificateName) => [
     `certfile ${made.certificate(name)}`,
