@@ -5,7 +5,7 @@
  *     node src/build/build.mjs --types    and dist/types, which takes seconds
  *
  * A program is one CommonJS file, because one file starts fastest and goes into a single executable
- * as it is. What stands behind `await import()` is in that file too, and runs when it is reached.
+ * as it is. What stands behind `await import()` is in that file too, see `parts.mjs`.
  * Names are kept, so that a stack trace can be read.
  *
  * Builds nothing whose inputs are as they were: dist/.inputs.json has their hashes.
@@ -25,7 +25,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { deflateRawSync } from "node:zlib";
+import { bundleWithParts } from "./parts.mjs";
 import { asScript, ROOT, SetupError } from "./pinned-node.mjs";
 
 const DIST = join(ROOT, "dist");
@@ -37,6 +37,7 @@ const MEMORY = join(DIST, ".inputs.json");
  * @property {string} to The CommonJS file it becomes.
  * @property {{ name: string, from: string }} [embeds] A thread's source, which goes into the same
  *   file as the text of that name.
+ * @property {readonly string[]} [eager] Modules behind `import()` that are compiled at each start.
  * @property {string} [wrapper] An ES module that hands on the exports of `to`.
  */
 
@@ -46,26 +47,22 @@ const FACES = [
     from: "bin/ts-broker.ts",
     to: "dist/ts-broker.cjs",
     embeds: { name: "STORE_WORKER_SOURCE", from: "src/store/worker.ts" },
+    eager: ["src/server/persistence.ts"],
   },
-  { from: "bin/ts-pub.ts", to: "dist/ts-pub.cjs" },
-  { from: "bin/ts-sub.ts", to: "dist/ts-sub.cjs" },
-  { from: "bin/ts-rr.ts", to: "dist/ts-rr.cjs" },
+  { from: "bin/ts-pub.ts", to: "dist/ts-pub.cjs", eager: ["src/cli/pub.ts"] },
+  { from: "bin/ts-sub.ts", to: "dist/ts-sub.cjs", eager: ["src/cli/sub.ts"] },
+  { from: "bin/ts-rr.ts", to: "dist/ts-rr.cjs", eager: ["src/cli/rr.ts"] },
   { from: "src/examples/tick-tock.ts", to: "dist/tick-tock.cjs" },
   { from: "src/client/client.ts", to: "dist/client.cjs", wrapper: "dist/client.js" },
 ];
 
-/**
- * Packages that most runs never need. They are in the file packed, and are compiled when they are
- * imported: V8 looks through all the code that it is given, which for ws and socks costs each start
- * of a program 2 to 3 ms, more than all of the client library. Only what shares nothing with others
- * can stand here.
- */
-const LATE_PACKAGES = ["chalk", "commander", "ora", "socks", "ws"];
-/** Those of them of which only the default export is used. */
-const LATE_DEFAULTS = ["ora"];
-
 /** What the outcome depends on beside the sources that are bundled. */
-const ALWAYS_INPUTS = ["src/build/build.mjs", "package-lock.json", "tsconfig.json"];
+const ALWAYS_INPUTS = [
+  "src/build/build.mjs",
+  "src/build/parts.mjs",
+  "package-lock.json",
+  "tsconfig.json",
+];
 
 /** Makes what is out of date. Prints what is wrong with a source, if so.
  * @param {{ types: boolean }} wanted
@@ -98,25 +95,19 @@ export async function build({ types }) {
  * @param {Face} face
  * @returns {Promise<Record<string, string>>} Its inputs and their hashes.
  */
-async function bundle(esbuild, { from, to, embeds, wrapper }) {
+async function bundle(esbuild, { from, to, embeds, eager = [], wrapper }) {
   const begun = Date.now();
-  /** @param {import("esbuild").BuildOptions} options */
-  const make = async (options) => {
-    const plugins = [latePackages(esbuild)];
-    const result = await esbuild
-      .build({ ...options, plugins, write: false, metafile: true })
-      .catch(() => {
-        throw new SetupError(`${to} could not be built.`);
-      });
-    // Packages change with package-lock.json.
-    const inputs = Object.keys(result.metafile.inputs).filter((path) => !path.startsWith("late:"));
-    return { code: result.outputFiles[0]?.text ?? "", inputs };
+  /** @param {string} entry @param {Record<string, string>} define */
+  const make = (entry, define, isProgram = false) => {
+    const options = optionsFor(isProgram);
+    options.define = { ...options.define, ...define };
+    return bundleWithParts(esbuild, { from: entry, eager, options });
   };
-  const embedded = embeds && (await make(optionsFor(embeds.from, to, false)));
-  const define = embeds && embedded && { [embeds.name]: JSON.stringify(embedded.code) };
-  const options = optionsFor(from, to, wrapper === undefined);
-  const { code, inputs } = await make({ ...options, define: { ...options.define, ...define } });
-  replace(join(ROOT, to), withOneHashBang(code), wrapper === undefined ? 0o755 : 0o644);
+  const embedded = embeds && (await make(embeds.from, {}));
+  const define = embeds && embedded ? { [embeds.name]: JSON.stringify(embedded.code) } : {};
+  const isProgram = wrapper === undefined;
+  const { code, inputs } = await make(from, define, isProgram);
+  replace(join(ROOT, to), code, isProgram ? 0o755 : 0o644);
   if (wrapper !== undefined) replace(join(ROOT, wrapper), reexporting(code, to), 0o644);
   /** @type {Record<string, string>} */
   const hashes = {};
@@ -128,20 +119,18 @@ async function bundle(esbuild, { from, to, embeds, wrapper }) {
 }
 
 /**
- * @param {string} from
- * @param {string} to
  * @param {boolean} isProgram
+ * @returns {import("esbuild").BuildOptions}
  */
-function optionsFor(from, to, isProgram) {
-  return /** @satisfies {import("esbuild").BuildOptions} */ ({
+function optionsFor(isProgram) {
+  return {
     absWorkingDir: ROOT,
-    entryPoints: [from],
-    outfile: to,
     bundle: true,
     platform: "node",
     format: "cjs",
     target: "node20",
-    charset: "utf8",
+    // A file with one other character in it takes twice the memory, and longer to compile.
+    charset: "ascii",
     minifyWhitespace: true,
     minifySyntax: true,
     legalComments: "eof",
@@ -156,42 +145,7 @@ function optionsFor(from, to, isProgram) {
     // The source has the `#!` line of a program where it has one.
     ...(isProgram ? { banner: { js: "#!/usr/bin/env node" } } : {}),
     logLevel: "warning",
-  });
-}
-
-/**
- * Puts each of LATE_PACKAGES in the bundle as a packed text.
- *
- * @param {import("esbuild")} esbuild
- * @returns {import("esbuild").Plugin}
- */
-function latePackages(esbuild) {
-  return {
-    name: "late-packages",
-    setup({ onResolve, onLoad }) {
-      const filter = new RegExp(`^(${LATE_PACKAGES.join("|")})$`);
-      onResolve({ filter }, ({ path }) => ({ path, namespace: "late" }));
-      onLoad({ filter, namespace: "late" }, async ({ path }) => {
-        const { entryPoints: _, ...options } = optionsFor("", `${path}.cjs`, false);
-        const part = LATE_DEFAULTS.includes(path) ? ".default" : "";
-        const contained = `module.exports = require("${path}")${part}`;
-        const stdin = { contents: contained, resolveDir: ROOT };
-        const result = await esbuild.build({ ...options, stdin, write: false });
-        const text = `${result.outputFiles[0]?.text ?? ""}\n//# sourceURL=${path}.cjs\n`;
-        const packed = deflateRawSync(text, { level: 9 }).toString("base64");
-        const contents = `
-          const text = require("node:zlib").inflateRawSync(Buffer.from("${packed}", "base64"));
-          new Function("exports", "require", "module", text)(module.exports, require, module);`;
-        return { contents, loader: "js", resolveDir: ROOT };
-      });
-    },
   };
-}
-
-/** The first line names the interpreter; esbuild keeps the source's own after ours.
- * @param {string} code */
-function withOneHashBang(code) {
-  return code.replace(/^(#!.*\n)(?:#!.*\n)+/, "$1");
 }
 
 /**

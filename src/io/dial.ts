@@ -8,6 +8,7 @@ import { isIP } from "node:net";
 import type { Dial } from "../client/link.ts";
 import type { Transport } from "../client/transport.ts";
 import { lateDial } from "./late-dial.ts";
+import { isLocalhost, localhostDial } from "./localhost-dial.ts";
 import { tcpDial } from "./tcp-dial.ts";
 
 /** Whatever `transport` asks for. Made once for a client, and used for each of its connections. */
@@ -19,5 +20,6 @@ export function dialFor(transport: Transport): Dial {
     return lateDial(async () => (await import("./stages.ts")).stagesOf(transport));
   }
   if (socketPath !== undefined) return tcpDial({ path: socketPath }, noDelay);
+  if (isLocalhost(host) && localAddress === undefined) return localhostDial(port, noDelay);
   return tcpDial({ host, port, localAddress }, noDelay);
 }

@@ -168,9 +168,11 @@ function tell(
     const cpu = isStart
       ? `${(cpuSeconds * 1000).toFixed(1)} ms CPU`
       : `${((cpuSeconds * 1e6) / count).toFixed(2)} µs CPU`;
-    const ratios = `${(first.seconds / seconds).toFixed(2)} × rate, ${(cpuSeconds / first.cpuSeconds).toFixed(2)} × CPU`;
+    const rate = `${(first.seconds / seconds).toFixed(2)} × rate`;
+    const ratio = `${(cpuSeconds / first.cpuSeconds).toFixed(2)} × CPU`;
+    const title = (i === 0 ? flow.title : "").padEnd(22);
     console.log(
-      `${(i === 0 ? flow.title : "").padEnd(22)}${name.padEnd(15)}${speed.padStart(12)}${cpu.padStart(15)}   ${ratios}`,
+      `${title}${name.padEnd(15)}${speed.padStart(12)}${cpu.padStart(15)}   ${rate}, ${ratio}`,
     );
   });
 }
