@@ -38,7 +38,7 @@ const INFLIGHT_BYTES_MAX = 16_777_216;
 /** About as often as mosquitto's programs try. */
 const RECONNECT = { delayMinMs: 1000, delayMaxMs: 1000 };
 /** Failures in a row, a second apart, after which a restart would be over. */
-const OUTAGE_ATTEMPTS = 3;
+const OUTAGE_FAILURES = 4;
 /** No bound of our own on what the broker takes unacknowledged. */
 const WIDE = { inflightMax: INFLIGHT_MAX };
 
@@ -74,6 +74,8 @@ class Publishing {
   private work: LineWork | undefined;
   private wasConnected = false;
   private isConnected = false;
+  /** Connections that failed since something was delivered. */
+  private outage = { failures: 0, delivered: 0 };
   private status: number = EXIT.ok;
   private lastSentence = "";
   /** Messages taken from the input, delivered, acknowledged by the broker, and not delivered. */
@@ -133,12 +135,12 @@ class Publishing {
     const { client } = this;
     const release = onEndSignal(this.io, (signal) => this.stop(statusOfSignal(signal)));
     client.on("error", (error) => this.failWith(error));
-    client.on("reconnecting", ({ error, attempt }) => {
+    client.on("reconnecting", ({ error }) => {
       if (isHopeless(error)) {
         this.failWith(error);
         this.stop();
       } else if (!this.wasConnected) this.failWith(error, EXIT.ok);
-      else if (attempt === OUTAGE_ATTEMPTS) this.tellOutage(error);
+      else this.onNoConnection(error);
     });
     client.on("connect", () => {
       this.wasConnected = true;
@@ -362,8 +364,11 @@ class Publishing {
     await this.client.disconnect(values.version === 5 ? { reasonCode, properties: ends } : {});
   }
 
-  /** Whoever looks on is to know what is being waited for. */
-  private tellOutage(error: ClientError): void {
+  /** After some failures with nothing delivered in between, tells once what is waited for. */
+  private onNoConnection(error: ClientError): void {
+    if (this.outage.delivered !== this.delivered)
+      this.outage = { failures: 0, delivered: this.delivered };
+    if (++this.outage.failures !== OUTAGE_FAILURES) return;
     const sentence = sentenceFor(error, this.request.values.version);
     const why = sentence.replace(/^Error: /, "").replace(/\.$/, "");
     this.complaints.add(`Warning: No connection (${why}): trying until the broker is back.`);
