@@ -31,13 +31,17 @@ export function wordsOf(io: Streams): readonly string[] {
 export function onEndSignal(io: Streams, listener: (signal: EndSignal) => void): () => void {
   const onInt = (): void => told("SIGINT");
   const onTerm = (): void => told("SIGTERM");
+  let isTold = false;
   const stop = (): void => {
     io.off("SIGINT", onInt);
     io.off("SIGTERM", onTerm);
   };
   const told = (signal: EndSignal): void => {
-    // A second one has its ordinary effect, should the orderly end take too long.
-    stop();
+    if (isTold) return;
+    isTold = true;
+    // A second one has its ordinary effect, should the orderly end take too long. Not before this
+    // turn is over: signal-exit, which comes with ora, kills the process unless others listen.
+    setImmediate(stop);
     listener(signal);
   };
   io.on("SIGINT", onInt);

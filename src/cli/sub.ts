@@ -158,12 +158,13 @@ class Subscribing {
       if (!this.wasAccepted) {
         this.startWatch();
         void this.startRate();
-      }
+      } else this.watch?.connected(true);
       this.wasAccepted = true;
     });
     client.on("error", (error) => this.onError(error));
     client.on("reconnecting", ({ error }) => {
       if (isHopeless(error)) this.onError(error);
+      else this.watch?.connected(false);
     });
     return client;
   }

@@ -30,17 +30,22 @@ export interface WatchLimits {
 
 interface Row {
   readonly topic: string;
-  /** The beginning of the last payload, a copy: the payload itself holds on to a whole chunk. */
+  /**
+   * Holds the beginning of the last payload, `valueBytes` of it: the payload itself holds on to a
+   * whole chunk. It is written over, and grows when it has to.
+   */
   value: Buffer;
   valueBytes: number;
-  qos: number;
   retain: boolean;
   lastMs: number;
   readonly rate: Rate;
 }
 
 /** Enough for the widest window that anybody has. */
-const VALUE_BYTES = 2048;
+const VALUE_BYTES = 1024;
+/** Most values are short, and there may be many topics. */
+const VALUE_BYTES_MIN = 32;
+const NOTHING = Buffer.alloc(0);
 const RATE_COLUMNS = 9;
 const AGE_COLUMNS = 6;
 const TOPIC_COLUMNS_MIN = 10;
@@ -62,6 +67,7 @@ export class WatchTable {
   private shown: (string | undefined)[] = [];
   private isUnknown = true;
   private note = "";
+  private isConnected = true;
 
   constructor(colours: WatchColours, limits: WatchLimits = DEFAULT_LIMITS) {
     this.colours = colours;
@@ -70,14 +76,12 @@ export class WatchTable {
 
   /** A message came. */
   add(message: ReceivedMessage, nowMs: number): void {
-    const { topic, payload, qos, retain } = message;
+    const { topic, payload, retain } = message;
     this.total.add(nowMs);
     const row = this.rows.get(topic) ?? this.newRow(topic, nowMs);
     if (row === undefined) return;
     row.rate.add(nowMs);
-    row.value = Buffer.from(payload.subarray(0, VALUE_BYTES));
-    row.valueBytes = payload.length;
-    row.qos = qos;
+    keep(row, payload);
     row.retain = retain;
     row.lastMs = nowMs;
   }
@@ -87,23 +91,34 @@ export class WatchTable {
     this.note = visible(sentence);
   }
 
+  /** Whether messages can come at all. */
+  connected(isConnected: boolean): void {
+    this.isConnected = isConnected;
+  }
+
   /** The window has this size from now on, and shows nothing that can be built on. */
   resize(size: WindowSize): void {
     this.size = size;
     this.isUnknown = true;
   }
 
-  /** What to write so that the terminal shows how things stand; "" when it does. */
-  frame(nowMs: number): string {
+  /**
+   * What to write so that the terminal shows how things stand; "" when it does.
+   *
+   * @param isWhole Every line, for others may have written on the terminal.
+   */
+  frame(nowMs: number, isWhole = false): string {
     this.sortIn();
     const lines = this.lines(nowMs);
     let out = this.isUnknown ? "\x1b[2J" : "";
-    if (this.isUnknown) this.shown = [];
+    if (this.isUnknown || isWhole) this.shown = [];
     for (const [i, line] of lines.entries()) {
       if (this.shown[i] === line) continue;
-      // To the line's begin, the line, and nothing of the old one behind it.
-      out += `\x1b[${i + 1};1H${line}\x1b[K`;
+      // Emptied first: behind a full line the cursor stands on its last character.
+      out += `\x1b[${i + 1};1H\x1b[2K${line}`;
     }
+    // What somebody types shows up at the cursor: at the top it cannot scroll the rest away.
+    if (out !== "") out += "\x1b[H";
     this.shown = lines;
     this.isUnknown = false;
     return out;
@@ -116,9 +131,8 @@ export class WatchTable {
     }
     const row: Row = {
       topic,
-      value: Buffer.alloc(0),
+      value: NOTHING,
       valueBytes: 0,
-      qos: 0,
       retain: false,
       lastMs: nowMs,
       rate: new Rate(),
@@ -172,7 +186,7 @@ export class WatchTable {
   private topicColumns(rows: readonly Row[]): number {
     const most = Math.max(TOPIC_COLUMNS_MIN, Math.floor(this.size.columns / 2) - RATE_COLUMNS);
     let widest = TOPIC_COLUMNS_MIN;
-    for (const { topic } of rows) widest = Math.max(widest, widthOf(topic, most));
+    for (const { topic } of rows) widest = Math.max(widest, widthOf(visible(topic), most));
     return Math.min(widest, most, this.size.columns);
   }
 
@@ -185,9 +199,20 @@ export class WatchTable {
       `${rateText(this.total.perSecond(nowMs))} messages/s`,
     ];
     if (hidden > 0) parts.splice(1, 0, `${hidden}${more} of them not shown`);
+    if (!this.isConnected) parts.unshift("no connection");
     if (this.note !== "") parts.push(this.note);
     return parts.join(" · ");
   }
+}
+
+function keep(row: Row, payload: Buffer): void {
+  const bytes = Math.min(payload.length, VALUE_BYTES);
+  if (bytes > row.value.length) {
+    // Not from the pool, of which a small buffer holds on to more than itself.
+    row.value = Buffer.allocUnsafeSlow(Math.max(VALUE_BYTES_MIN, 2 ** Math.ceil(Math.log2(bytes))));
+  }
+  payload.copy(row.value, 0, 0, bytes);
+  row.valueBytes = bytes;
 }
 
 function byTopic(a: Row, b: Row): number {
@@ -200,7 +225,7 @@ function metadata(rate: string, age: string): string {
 
 function valueText(row: Row, columns: number): string {
   if (columns <= 0) return "";
-  const text = payloadText(row.value, columns);
+  const text = payloadText(row.value.subarray(0, row.valueBytes), columns);
   return row.retain ? `[retained] ${text}` : text;
 }
 

@@ -14,18 +14,21 @@ import { type WatchColours, WatchTable, type WindowSize } from "./watch-table.ts
 const ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l";
 const LEAVE = "\x1b[?7h\x1b[?25h\x1b[?1049l";
 const BETWEEN_MS = 100;
-/** Ages grow also when nothing comes. */
+/** Ages grow also when nothing comes, and what keys have left on the screen goes away. */
 const TICK_MS = 1000;
 
 /** What ends the table, and what brings it back after the shell had the terminal. */
 const STOP = "SIGTSTP";
 const CONTINUE = "SIGCONT";
+/** Ctrl-\: ends the program where it stands. */
+const QUIT = "SIGQUIT";
 
 export class Watch {
   private readonly stdout: Writable & Partial<WindowSize>;
   private readonly table: WatchTable;
   private timer: NodeJS.Timeout | undefined;
-  private drawnMs = 0;
+  /** When all of it was drawn. */
+  private wholeMs = 0;
   private isOn = false;
   private isDirty = false;
   private isBehind = false;
@@ -41,6 +44,7 @@ export class Watch {
     process.on("exit", this.leave);
     process.on(STOP, this.onStop);
     process.on(CONTINUE, this.onContinue);
+    process.on(QUIT, this.onQuit);
     this.enter();
   }
 
@@ -52,6 +56,7 @@ export class Watch {
     process.off("exit", this.leave);
     process.off(STOP, this.onStop);
     process.off(CONTINUE, this.onContinue);
+    process.off(QUIT, this.onQuit);
   }
 
   add(message: ReceivedMessage): void {
@@ -62,6 +67,12 @@ export class Watch {
   /** Shows a sentence in the last line. */
   say(sentence: string): void {
     this.table.say(sentence);
+    this.isDirty = true;
+  }
+
+  /** Shows that the connection is lost, or there again. */
+  connected(isConnected: boolean): void {
+    this.table.connected(isConnected);
     this.isDirty = true;
   }
 
@@ -80,8 +91,9 @@ export class Watch {
   };
 
   private readonly onResize = (): void => {
-    this.table.resize({ columns: this.stdout.columns ?? 80, rows: this.stdout.rows ?? 24 });
-    this.draw();
+    // A terminal that does not know its size says that it has none.
+    this.table.resize({ columns: this.stdout.columns || 80, rows: this.stdout.rows || 24 });
+    this.draw(true);
   };
 
   private readonly onDrain = (): void => {
@@ -94,20 +106,27 @@ export class Watch {
     process.kill(process.pid, "SIGSTOP");
   };
 
+  private readonly onQuit = (): void => {
+    this.stop();
+    process.kill(process.pid, QUIT);
+  };
+
   private readonly onContinue = (): void => {
     if (!this.isOn) this.enter();
   };
 
-  /** Ten times a second: draws what has changed, and the ages once a second in any case. */
+  /** Ten times a second: draws what has changed, and everything once a second. */
   private readonly onTick = (): void => {
     if (this.isBehind) return;
-    if (this.isDirty || performance.now() - this.drawnMs >= TICK_MS) this.draw();
+    const isWhole = performance.now() - this.wholeMs >= TICK_MS;
+    if (this.isDirty || isWhole) this.draw(isWhole);
   };
 
-  private draw(): void {
+  private draw(isWhole: boolean): void {
+    const nowMs = performance.now();
     this.isDirty = false;
-    this.drawnMs = performance.now();
-    const frame = this.table.frame(this.drawnMs);
+    if (isWhole) this.wholeMs = nowMs;
+    const frame = this.table.frame(nowMs, isWhole);
     if (frame !== "") this.isBehind = !this.stdout.write(frame);
   }
 }

@@ -4,11 +4,13 @@ import { connect } from "../../src/client/client.ts";
 import { tmux } from "../support/peers.ts";
 import { ourProgram, startBroker, startOurs } from "../support/programs.ts";
 import { Terminal, type TerminalOptions } from "../support/tmux.ts";
+import { waitFor } from "../support/wait-for.ts";
 import { ScriptedBroker } from "./scripted-broker.ts";
 
-const here = describe.skipIf(tmux === undefined);
+// Much of their time goes in waiting for what shows up after two seconds.
+const ON_A_TERMINAL = { skip: tmux === undefined, concurrent: true };
 
-here("ts-sub --watch on a terminal", () => {
+describe("ts-sub --watch on a terminal", ON_A_TERMINAL, () => {
   it("shows a table of topics, and leaves the terminal as it was", async () => {
     await using broker = await startBroker();
     const words = subWords(broker.port, "-t '#' -w");
@@ -37,11 +39,17 @@ here("ts-sub --watch on a terminal", () => {
     await using terminal = await inShell(words, { columns: 70, rows: 8 });
     await terminal.untilScreen("messages/s");
     await using client = await connect({ host: "127.0.0.1", port: broker.port });
-    for (let i = 0; i < 50; i++) await client.publish(`t/${i + 10}`, "x".repeat(200), { qos: 1 });
+    const topics = Array.from({ length: 50 }, (_, i) => `t/${i + 10}`);
+    await Promise.all(topics.map((topic) => client.publish(topic, "x".repeat(200), { qos: 1 })));
     await terminal.untilScreen("50 topics · 44 of them not shown");
     terminal.resize(40, 5);
     await terminal.untilScreen("50 topics · 47 of them not shown");
-    expect(terminal.lines[1]).toMatch(/^t\/10 +\d+\.\d +(now|\ds) x+$/);
+    expect(terminal.lines[1]).toMatch(/^t\/10 +\d+(\.\d)? +(now|\d+s) x+…$/);
+    expect(terminal.lines[1]).toHaveLength(40);
+    terminal.resize(1, 1);
+    await terminal.untilScreen(/^…$/m);
+    terminal.resize(80, 24);
+    await terminal.untilScreen("50 topics · 28 of them not shown");
     terminal.press("C-c");
     await terminal.untilScreen("status 0");
   });
@@ -58,6 +66,59 @@ here("ts-sub --watch on a terminal", () => {
     await terminal.untilScreen("status 0");
   });
 
+  it("says when there is no connection", async () => {
+    await using broker = await ScriptedBroker.start();
+    const words = `${program("ts-sub")} ${broker.words.join(" ")} -t a -w`;
+    await using terminal = await inShell(words, { rows: 6 });
+    await terminal.untilScreen(/^0 topics · 0 messages\/s$/m);
+    broker.peer.hangUp();
+    await terminal.untilScreen(/^no connection · 0 topics/m);
+    await broker.until("connect", 2);
+    await terminal.untilScreen(/^0 topics · 0 messages\/s$/m);
+    terminal.press("C-c");
+    await terminal.untilScreen("status 0");
+  });
+
+  it("keeps what a stranger sends off the terminal", async () => {
+    await using broker = await ScriptedBroker.start();
+    const words = `${program("ts-sub")} ${broker.words.join(" ")} -t '#' -w`;
+    await using terminal = await inShell(words, { rows: 6 });
+    await broker.until("subscribe");
+    broker.peer.publish("t\u202e2J", "\x1b]0;title\x07\x1b[31mred\x9b5m\x85\u202e\r\n");
+    await terminal.untilScreen("t�2J");
+    expect(terminal.lines[1]).toContain("␛]0;title␇␛[31mred�5m��␍␊");
+    expect(terminal.colouredScreen).not.toContain("\x1b[31m");
+    terminal.press("C-c");
+    await terminal.untilScreen("status 0");
+  });
+
+  it("is whole again a second after somebody has typed on it", async () => {
+    await using broker = await ScriptedBroker.start();
+    const words = `${program("ts-sub")} ${broker.words.join(" ")} -t '#' -w`;
+    await using terminal = await inShell(words, { rows: 6 });
+    await broker.until("subscribe");
+    broker.peer.publish("a", "x");
+    await terminal.untilScreen(/^a .* x$/m);
+    terminal.press("typed", ...Array.from({ length: 10 }, () => "Enter"), "more");
+    await waitFor("it is whole", () => /^TOPIC .*\na .* x\n\n\n\n1 topic/.test(terminal.screen));
+    terminal.press("C-c");
+    await terminal.untilScreen("status 0");
+  });
+
+  it("leaves the terminal as it was when it is stopped, goes on, and quits", async () => {
+    await using broker = await ScriptedBroker.start();
+    const words = `${program("ts-sub")} ${broker.words.join(" ")} -t '#' -w`;
+    await using terminal = await inShell(`set -m; ${words}; echo stopped; fg >/dev/null`);
+    await terminal.untilScreen("messages/s");
+    terminal.press("C-z");
+    await terminal.untilScreen("messages/s");
+    expect(terminal.state.isAlternate).toBe(true);
+    terminal.press("C-\\");
+    await terminal.untilScreen(/status 1[0-9]{2}/);
+    expect(terminal.screen).toContain("stopped");
+    expect(terminal.state).toEqual({ isAlternate: false, hasCursor: true });
+  });
+
   it("says what goes wrong below the table, and again when the table is gone", async () => {
     await using broker = await ScriptedBroker.start({
       onSubscribe: (peer, packetId) => peer.grant(packetId, [0, 0x80]),
@@ -71,7 +132,7 @@ here("ts-sub --watch on a terminal", () => {
   });
 });
 
-here("ts-sub on a terminal", () => {
+describe("ts-sub on a terminal", ON_A_TERMINAL, () => {
   const retained = async (port: number): Promise<void> => {
     await using client = await connect({ host: "127.0.0.1", port });
     await client.publish("a/b", '{"n":1,"s":"x"}', { qos: 1, retain: true });
@@ -109,7 +170,24 @@ here("ts-sub on a terminal", () => {
   });
 });
 
-here("ts-pub on a terminal", () => {
+describe("ts-sub that connects slowly, on a terminal", ON_A_TERMINAL, () => {
+  it.each(["", "-w"])("ends in order all the same, with %j", async (word) => {
+    await using broker = await ScriptedBroker.start({ onConnect: () => undefined });
+    const words = `${program("ts-sub")} ${broker.words.join(" ")} -t a ${word}`;
+    await using terminal = await inShell(words);
+    await terminal.untilScreen(`Connecting to 127.0.0.1:${broker.port}`);
+    broker.peer.accept();
+    await broker.until("subscribe");
+    if (word === "-w") await terminal.untilScreen("messages/s");
+    terminal.press("C-c");
+    await terminal.untilScreen("status 0");
+    await broker.until("disconnect");
+    expect(terminal.state).toEqual({ isAlternate: false, hasCursor: true });
+    expect(terminal.screen).not.toContain("Connecting");
+  });
+});
+
+describe("ts-pub on a terminal", ON_A_TERMINAL, () => {
   it("shows that connecting takes long, and leaves standard input to the user", async () => {
     await using broker = await ScriptedBroker.start({ onConnect: () => undefined });
     const words = `${program("ts-pub")} ${broker.words.join(" ")} -t a -l`;

@@ -6,10 +6,11 @@
  *
  * Each terminal has a server of its own, which ends with it, or with the program.
  */
-import { spawnSync } from "node:child_process";
+import { execFile, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { tmux } from "./peers.ts";
 import { waitFor } from "./wait-for.ts";
 
@@ -63,11 +64,14 @@ export class Terminal {
   }
 
   /** Resolves once the screen has `wanted`, with all of it. */
-  untilScreen(wanted: string | RegExp): Promise<string> {
+  async untilScreen(wanted: string | RegExp): Promise<string> {
+    let screen = "";
     return waitFor(
-      () => `the screen shows ${wanted}; it shows:\n${this.screen}`,
-      () => {
-        const { screen } = this;
+      () => `the screen shows ${wanted}; it shows:\n${screen}`,
+      async () => {
+        // Not to hold up the brokers that tests play themselves.
+        const all = [...this.place, "capture-pane", "-p"];
+        screen = (await promisify(execFile)(tmux!, all, { timeout: 30_000 })).stdout;
         const has = typeof wanted === "string" ? screen.includes(wanted) : wanted.test(screen);
         return has && screen;
       },
@@ -88,9 +92,16 @@ export class Terminal {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
+  /** Words that lead tmux to its own server. */
+  private get place(): string[] {
+    return ["-S", join(this.folder, "socket"), "-f", join(this.folder, "conf")];
+  }
+
   private run(...words: readonly string[]): string {
-    const place = ["-S", join(this.folder, "socket"), "-f", join(this.folder, "conf")];
-    const result = spawnSync(tmux!, [...place, ...words], { encoding: "utf8", timeout: 30_000 });
+    const result = spawnSync(tmux!, [...this.place, ...words], {
+      encoding: "utf8",
+      timeout: 30_000,
+    });
     if (result.status === 0) return result.stdout;
     throw new Error(`tmux ${words.join(" ")}: ${result.stderr}${result.error ?? ""}`);
   }

@@ -27,9 +27,34 @@ describe("the watch table", () => {
     expect(table.frame(200)).toBe("");
     table.add(message({ topic: "b", payload: Buffer.from("new") }), 200);
     const frame = table.frame(200);
-    expect(frame).toContain("\x1b[3;1Hb ");
+    expect(frame).toContain("\x1b[3;1H\x1b[2Kb ");
     expect(frame).not.toContain("\x1b[2;1H");
     expect(frame).not.toContain("\x1b[4;1H");
+  });
+
+  it("writes every line when it is told to, and leaves the cursor where it does no harm", () => {
+    const { table } = shown({ columns: 60, rows: 4 });
+    table.add(message({ topic: "a" }), 0);
+    const first = table.frame(0);
+    expect(table.frame(0)).toBe("");
+    expect(table.frame(0, true)).toBe(first.slice("\x1b[2J".length));
+    expect(first.endsWith("\x1b[H")).toBe(true);
+  });
+
+  it("ends a value that is too long with an ellipsis in the last column", () => {
+    const { table, screen } = shown({ columns: 40, rows: 4 });
+    table.add(message({ topic: "a", payload: Buffer.alloc(50, "y") }), 0);
+    const [, line] = screen(0);
+    expect(line).toMatch(/y…$/);
+    expect(line).toHaveLength(40);
+  });
+
+  it("keeps a short value behind a long one short", () => {
+    const { table, screen } = shown({ columns: 60, rows: 4 });
+    for (const payload of ["x".repeat(3000), "", "short"]) {
+      table.add(message({ topic: "a", payload: Buffer.from(payload) }), 0);
+    }
+    expect(screen(0)[1]).toMatch(/ now short$/);
   });
 
   it("takes new topics into their places", () => {
@@ -77,6 +102,15 @@ describe("the watch table", () => {
     for (const line of lines) expect(columnsOf(line)).toBeLessThanOrEqual(columns);
   });
 
+  it("says when there is no connection, and what went wrong", () => {
+    const { table, screen } = shown({ columns: 60, rows: 4 });
+    table.connected(false);
+    table.say("Oh dear.");
+    expect(screen(0)[3]).toBe("no connection · 0 topics · 0 messages/s · Oh dear.");
+    table.connected(true);
+    expect(screen(0)[3]).toBe("0 topics · 0 messages/s · Oh dear.");
+  });
+
   it("is drawn anew for a window of another size", () => {
     const { table, screen } = shown({ columns: 60, rows: 6 });
     for (const topic of ["a", "b", "c", "d"]) table.add(message({ topic }), 0);
@@ -94,7 +128,7 @@ describe("the watch table", () => {
     const frame = table.frame(0);
     expect(frame).toContain("a␛[2J");
     expect(frame).toContain("no␊way");
-    expect(frame.replace(/\x1b\[(\d+;1H|K|2J)/g, "")).not.toMatch(/[\x00-\x1f]/);
+    expect(frame.replace(/\x1b\[(\d+;1H|2K|2J|H)/g, "")).not.toMatch(/[\x00-\x1f]/);
   });
 
   it("does not hold on to payloads", () => {
@@ -157,7 +191,7 @@ function shown(size: { columns: number; rows: number }) {
   const screen = (nowMs: number): string[] => {
     const frame = table.frame(nowMs);
     if (frame.startsWith("\x1b[2J")) lines = [];
-    for (const [, row, line] of frame.matchAll(/\x1b\[(\d+);1H([^\x1b]*)\x1b\[K/g)) {
+    for (const [, row, line] of frame.matchAll(/\x1b\[(\d+);1H\x1b\[2K([^\x1b]*)/g)) {
       lines[Number(row) - 1] = line!;
     }
     return lines;
