@@ -7,7 +7,7 @@
  * kept, and in the end taken away by connecting once more.
  */
 import type { ClientOptions } from "../client/client.ts";
-import { Client, type Properties } from "../client/client.ts";
+import { Client, ClientError, type Properties } from "../client/client.ts";
 
 /** Seconds that a broker is to wait for a job that does not come back. */
 const EXPIRY_SECONDS = 3600;
@@ -42,8 +42,31 @@ export function lastingSession(options: ClientOptions, makeId: () => string): La
 /** For a connection that does nothing else. */
 const CONNECT_TIMEOUT_MS = 5000;
 
-/** Takes the session away that the broker has for this client. @throws {ClientError} */
-export async function clearSession(options: ClientOptions): Promise<void> {
+/** Milliseconds between attempts. */
+const PAUSE_MS = 1000;
+
+/**
+ * Takes the session away that the broker has for this client.
+ *
+ * @param isTriedAgain Asked after a failure; unless given, the first is the end.
+ * @throws {ClientError}
+ */
+export async function clearSession(
+  options: ClientOptions,
+  isTriedAgain: (error: ClientError) => boolean = () => false,
+): Promise<void> {
+  for (;;) {
+    try {
+      await clearOnce(options);
+      return;
+    } catch (error) {
+      if (!(error instanceof ClientError) || !isTriedAgain(error)) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+  }
+}
+
+async function clearOnce(options: ClientOptions): Promise<void> {
   const { will: _, ...rest } = options;
   const once = {
     cleanStart: true,

@@ -86,6 +86,8 @@ class Publishing {
   private isStopped = false;
   /** Ends what is being waited for when the program is to end early. */
   private wake: () => void = () => {};
+  /** Ends the waiting for a first connection. */
+  private endWaiting: () => void = () => {};
   /** Ends the reading of lines. */
   private endInput: () => void = () => {};
 
@@ -116,7 +118,7 @@ class Publishing {
       else this.failWith(error);
     }
     const left = (await this.work?.close()) ?? 0;
-    if (left > 0) this.complaints.add(`${left} lines are kept in "${values.spool}".`);
+    if (left > 0) this.complaints.add(`${lineCount(left)} kept in "${values.spool}".`);
     await this.complaints.flushed();
     if (values.debug) await say(this.io.stdout, "");
     if (values.summary || this.isWatched()) await say(this.io.stderr, this.summary());
@@ -139,7 +141,7 @@ class Publishing {
       if (isHopeless(error)) {
         this.failWith(error);
         this.stop();
-      } else if (!this.wasConnected) this.failWith(error, EXIT.ok);
+      } else if (!this.wasConnected) this.onFirstFailure(error);
       else this.onNoConnection(error);
     });
     client.on("connect", () => {
@@ -192,7 +194,6 @@ class Publishing {
     const isLines = source.from === "lines" || source.from === "ndjson";
     if (isLines && (values.qos === 2 || (source.from === "ndjson" && values.version === 5))) {
       this.lasting = lastingSession(given, clientIdMadeUp);
-      if (this.lasting.clearsBefore) await clearSession(this.lasting.options);
     }
     const options = this.lasting?.options ?? given;
     const all = {
@@ -236,7 +237,7 @@ class Publishing {
     const { client, io } = this;
     const { spool } = this.request.values;
     // Into a spool lines can be read before there is a connection.
-    const connected = client.connect();
+    const connected = this.connect();
     if (spool === undefined) await connected;
     else connected.catch((error) => this.failWith(error));
     const { LineInput } = await import("./line-input.ts");
@@ -252,10 +253,29 @@ class Publishing {
     if (!this.isStopped) await client.settled();
   }
 
+  /** @throws {ClientError} */
+  private async connect(): Promise<void> {
+    const { lasting } = this;
+    if (lasting?.clearsBefore) {
+      await clearSession(lasting.options, (error) => {
+        if (this.request.values.spool === undefined || this.isStopped) return false;
+        this.onFirstFailure(error);
+        return error.code !== "connectRefused" && !isHopeless(error);
+      });
+    }
+    await this.client.connect();
+  }
+
+  /** There has been no connection yet. */
+  private onFirstFailure(error: ClientError): void {
+    this.failWith(error, EXIT.ok);
+    this.endWaiting();
+  }
+
   /** With nothing left to read, a broker that was never there is waited for no longer. */
   private async firstConnection(connected: Promise<unknown>): Promise<void> {
     const failed = new Promise<void>((resolve) => {
-      this.client.on("reconnecting", () => resolve());
+      this.endWaiting = resolve;
     });
     await Promise.race([connected.catch(() => {}), failed, this.client.closed]);
     if (!this.wasConnected) this.stop(EXIT.failure);
@@ -399,6 +419,10 @@ class Publishing {
 /** Whom a sentence says that it connects to. */
 function brokerOf({ host, port }: Request["values"]): string {
   return port === undefined ? host : `${host}:${port}`;
+}
+
+function lineCount(count: number): string {
+  return count === 1 ? "1 line is" : `${count} lines are`;
 }
 
 function megabytes(bytes: number): string {

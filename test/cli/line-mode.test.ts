@@ -109,9 +109,9 @@ describe.concurrent("ts-pub -l", () => {
     const words = [...broker.words, "-V", "5", "-i", "me", "-q", "1", "--summary"];
     const { status, stderr } = await pub(words, "one\ntwo\nthree\n");
     expect(status).toBe(0x87);
-    expect(stderr).toMatch(
-      /^Connection error: Not authorized\nError: The connection was refused\.\n0 sent, 0 acknowledged, 3 failed in [^\n]+\n$/,
-    );
+    const said = "Connection error: Not authorized\nError: The connection was refused.\n";
+    expect(stderr.slice(0, said.length)).toBe(said);
+    expect(stderr.slice(said.length)).toMatch(/^0 sent, 0 acknowledged, 3 failed in [^\n]+\n$/);
   });
 
   it("exits with 7 when lines of QoS 0 were lost with their connection", async () => {

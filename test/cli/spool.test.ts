@@ -2,11 +2,12 @@
  * ts-pub --spool as a process: what is left in the file, whatever ends the run, and that the next
  * run sends it.
  */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { freePort, type Outcome, outcome, startOurs } from "../support/programs.ts";
+import { freePort, type Outcome, outcome, type Program, startOurs } from "../support/programs.ts";
+import { waitFor } from "../support/wait-for.ts";
 import { ScriptedBroker } from "./scripted-broker.ts";
 
 let folder: string;
@@ -46,12 +47,175 @@ describe("ts-pub --spool", () => {
       expect(payloads(other)).toEqual(["one", "two"]);
     },
   );
+
+  it("takes lines out as they arrive, and refused ones, too, which it tells", async () => {
+    await using broker = await ScriptedBroker.start({
+      onPublish: (peer, message) => peer.acknowledge(message, message.payload === "no" ? 0x87 : 0),
+    });
+    const words = [...broker.words, "-V", "5", "-i", "me", "--summary"];
+    const { status, stderr } = await pub(words, "yes\nno\nagain\n");
+    expect(status).toBe(0x87);
+    expect(stderr).toMatch(
+      /^Warning: Publish 2 failed: Not authorized\.\n2 sent, 2 acknowledged, 1 failed in /,
+    );
+    expect(lines()).toEqual([]);
+  });
+
+  it("reads on while the broker is away, and sends when it comes", async () => {
+    const port = await freePort();
+    const words = ["-h", "127.0.0.1", "-p", `${port}`, "--summary"];
+    const program = started(words);
+    program.write("one\ntwo\n");
+    await waitFor("the lines are in the file", () => existsSync(spool) && lines().length === 2);
+    await program.untilError("Error: Connection refused\n");
+    await using broker = await ScriptedBroker.start({}, port);
+    await broker.until("publish", 2);
+    program.write("three\n");
+    const { status, stderr } = await outcome(program);
+    expect(status).toBe(0);
+    expect(stderr).toMatch(/^Error: Connection refused\n3 sent, 3 acknowledged, 0 failed in /);
+    expect(payloads(broker)).toEqual(["one", "two", "three"]);
+    expect(lines()).toEqual([]);
+  });
+
+  it("clears its session of QoS 2 when a broker is there to clear it", async () => {
+    const port = await freePort();
+    const words = ["-h", "127.0.0.1", "-p", `${port}`, "-q", "2", "-i", "me"];
+    const program = started(words);
+    program.write("one\n");
+    await waitFor("the line is in the file", () => existsSync(spool) && lines().length === 1);
+    await using broker = await ScriptedBroker.start({}, port);
+    expect((await outcome(program)).status).toBe(0);
+    expect(payloads(broker)).toEqual(["one"]);
+    expect(broker.all("connect").map(({ cleanStart }) => cleanStart)).toEqual([true, false, true]);
+  });
+
+  it("keeps what a signal leaves, and says how much", async () => {
+    await using broker = await ScriptedBroker.start({
+      onPublish: (peer, message) => {
+        if (message.payload === "one") peer.acknowledge(message);
+      },
+    });
+    const program = started([...broker.words, "--summary"]);
+    program.write("one\ntwo\nthree\n");
+    await broker.until("publish", 3);
+    await waitFor("the first is out of the file", () => lines().length === 2);
+    program.signal("SIGINT");
+    expect((await program.untilExit()).status).toBe(130);
+    expect(program.stderr).toMatch(
+      /^2 lines are kept in "[^"]+"\.\n1 sent, 1 acknowledged, 0 failed in /,
+    );
+    expect(lines()).toEqual(["two", "three"]);
+  });
+
+  it("keeps messages in JSON as they were read, and tells bad ones by their line", async () => {
+    const port = await freePort();
+    const words = ["-h", "127.0.0.1", "-p", `${port}`, "--ndjson", "--spool", spool];
+    const good = '{"topic":"t","payload":"x","qos":1,"properties":{"content-type":"c"}}';
+    const away = await outcome(startOurs("ts-pub", words), { input: `bad\n${good}\n` });
+    expect(away.status).toBe(1);
+    expect(away.stderr).toMatch(/^Error: Line 1: it is not JSON\.\n/);
+    expect(away.stderr).toMatch(/\n1 line is kept in/);
+    expect(lines()).toEqual([good]);
+    await using broker = await ScriptedBroker.start({}, port);
+    const wanted = { topic: "t", payload: "x", qos: 1 };
+    expect((await outcome(startOurs("ts-pub", [...words, "-i", "me"]))).status).toBe(0);
+    expect(broker.all("publish")).toMatchObject([wanted]);
+  });
+});
+
+describe("a spool that cannot be used", () => {
+  it("is another's: one ts-pub at a time has it", async () => {
+    await using broker = await ScriptedBroker.start({ onPublish: () => undefined });
+    const first = started(broker.words);
+    first.write("one\n");
+    await broker.until("publish");
+    const second = await pub(broker.words, "two\n");
+    expect(second).toMatchObject({ status: 1, stdout: "" });
+    expect(second.stderr).toBe(`Error: The spool "${spool}" is in use by process ${first.pid}.\n`);
+    expect(lines()).toEqual(["one"]);
+    first.signal("SIGKILL");
+    await first.untilExit();
+    await using other = await ScriptedBroker.start();
+    expect(await pub(other.words, "two\n")).toMatchObject({ status: 0, stderr: "" });
+    expect(payloads(other)).toEqual(["one", "two"]);
+  });
+
+  it("has lines for another topic", async () => {
+    const port = await freePort();
+    await pub(["-h", "127.0.0.1", "-p", `${port}`], "one\n");
+    await using broker = await ScriptedBroker.start();
+    const { status, stderr } = await pub([...broker.words, "-t", "other"], "two\n");
+    expect(status).toBe(1);
+    expect(stderr).toBe(
+      `Error: The spool "${spool}" has lines for {"kind":"lines","topic":"a"}.\n`,
+    );
+    expect(broker.received).toEqual([]);
+    expect(lines()).toEqual(["one"]);
+  });
+
+  it.each([
+    ["some text", "Some text of mine.\n", "is no spool of ts-pub"],
+    ["nothing but NUL", "\0".repeat(5000), "is no spool of ts-pub"],
+    ["lines cut off below what had arrived", head(900) + "{}\nx\n", "is damaged"],
+    [
+      "a beginning in the middle of a line",
+      `${head(70)}{"kind":"lines","topic":"a"}\nlong line\n`,
+      "is damaged",
+    ],
+  ])("is %s", async (_title, text, why) => {
+    writeFileSync(spool, text);
+    await using broker = await ScriptedBroker.start();
+    const { status, stderr } = await pub(broker.words, "two\n");
+    expect({ status, stderr }).toEqual({
+      status: 1,
+      stderr: `Error: The spool "${spool}" ${why}.\n`,
+    });
+    expect(readFileSync(spool, "latin1")).toBe(text);
+    expect(existsSync(`${spool}.lock`)).toBe(false);
+    expect(broker.received).toEqual([]);
+  });
+
+  it("is a folder, a device, or where there is none", async () => {
+    await using broker = await ScriptedBroker.start();
+    for (const [path, why] of [
+      [folder, `Error: The spool "${folder}" is no ordinary file.\n`],
+      ["/dev/null", 'Error: The spool "/dev/null" is no ordinary file.\n'],
+      ["/no/such/file", /^Error: Unable to open spool "\/no\/such\/file": No such file/],
+    ] as const) {
+      const words = [...broker.words, "-t", "a", "-l", "--spool", path];
+      const { status, stderr } = await outcome(startOurs("ts-pub", words), { input: "x\n" });
+      expect(status).toBe(1);
+      expect(stderr).toMatch(why);
+    }
+    expect(broker.received).toEqual([]);
+  });
+
+  it("had its last line cut short, which is dropped with a word", async () => {
+    const port = await freePort();
+    await pub(["-h", "127.0.0.1", "-p", `${port}`], "one\ntwo\n");
+    writeFileSync(spool, "thr", { flag: "a" });
+    await using broker = await ScriptedBroker.start();
+    const { status, stderr } = await pub(broker.words, "four\n");
+    expect(stderr).toBe(`Warning: The last line of spool "${spool}" was cut short (3 bytes).\n`);
+    expect(status).toBe(0);
+    expect(payloads(broker)).toEqual(["one", "two", "four"]);
+  });
 });
 
 async function pub(words: readonly string[], input: string | Buffer = ""): Promise<Outcome> {
   const hasQos = words.includes("-q") ? [] : ["-q", "1"];
   const all = ["-t", "a", "-l", "--spool", spool, ...hasQos, ...words];
   return outcome(startOurs("ts-pub", all), { input });
+}
+
+function started(words: readonly string[]): Program {
+  return startOurs("ts-pub", ["-t", "a", "-l", "--spool", spool, "-q", "1", ...words]);
+}
+
+/** The first line of a spool. */
+function head(at: number): string {
+  return `ts-pub spool 1 ${String(at).padStart(20, "0")}\n`;
 }
 
 /** The lines that are left in the file. */

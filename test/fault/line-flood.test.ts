@@ -14,6 +14,8 @@ import { MIB, peakMemory, tellsProcesses } from "./process-state.ts";
 /** An idle ts-pub has some 45 MiB; what may be under way, and what is not collected yet. */
 const MEMORY_MAX = 200 * MIB;
 const TOTAL = 100 * MIB;
+/** As long as the program may be made to wait. */
+const PATIENCE = { deadlineMs: 30_000 };
 /** Of the number that a line begins with. */
 const DIGITS = 10;
 /** Written at once. */
@@ -37,7 +39,7 @@ describe.skipIf(!tellsProcesses).concurrent("100 MiB through ts-pub -l", () => {
     // Buffers of the system, one pipe, what may wait to be sent, and one line.
     expect(feeding.bytes - program.inputWaiting).toBeLessThan(16 * MIB + 2 * lineBytes);
     sink.resume();
-    expect(await program.untilExit({ deadlineMs: 30_000 })).toMatchObject({ status: 0 });
+    expect(await program.untilExit(PATIENCE)).toMatchObject({ status: 0 });
     expect(sink.payloadBytes + sink.messages).toBe(feeding.bytes);
     expect(hash.digest("hex")).toBe(feeding.hash.digest("hex"));
     expect(feeding.peak).toBeLessThan(MEMORY_MAX);
@@ -57,7 +59,7 @@ describe.skipIf(!tellsProcesses).concurrent("100 MiB through ts-pub -l", () => {
     expect(sink.payloadBytes).toBeLessThan(17 * MIB);
     sink.answers = true;
     sink.acknowledge(1);
-    expect(await program.untilExit({ deadlineMs: 30_000 })).toMatchObject({ status: 0 });
+    expect(await program.untilExit(PATIENCE)).toMatchObject({ status: 0 });
     expect(sink.payloadBytes + sink.messages).toBe(feeding.bytes);
     expect(feeding.peak).toBeLessThan(MEMORY_MAX);
   });
@@ -95,17 +97,16 @@ function feed(program: Program, lineBytes: number): Feeding {
     feeding.hash.update(bytes);
     feeding.bytes += bytes.length;
   };
-  const more = (): void => {
-    if (program.ended !== undefined) return;
-    feeding.peak = Math.max(feeding.peak, peakMemory(program.pid));
-    while (program.inputWaiting < 2 * MIB && feeding.bytes < TOTAL) write(piece());
-    if (feeding.bytes < TOTAL) {
-      setTimeout(more, 1);
-      return;
+  const all = async (): Promise<void> => {
+    while (feeding.bytes < TOTAL && program.ended === undefined) {
+      await waitFor("it takes more", () => program.inputWaiting < 2 * MIB, PATIENCE);
+      feeding.peak = Math.max(feeding.peak, peakMemory(program.pid));
+      while (program.inputWaiting < 2 * MIB && feeding.bytes < TOTAL) write(piece());
     }
     write(line);
     program.endInput();
   };
-  more();
+  // A program that takes no more is seen where its end is waited for.
+  void all().catch(() => undefined);
   return feeding;
 }
