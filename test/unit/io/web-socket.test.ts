@@ -1,13 +1,12 @@
-import { createHash } from "node:crypto";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { networkInterfaces } from "node:os";
-import type { Duplex } from "node:stream";
 import { describe, expect, it } from "vitest";
 import { type WebSocket, WebSocketServer } from "ws";
 import { dialled, failureOf } from "../../support/dialled.ts";
 import { listening, startTcp, type TcpServer } from "../../support/tcp-server.ts";
 import { waitFor } from "../../support/wait-for.ts";
+import { accepting } from "../../support/web-socket-answers.ts";
 
 const host = "127.0.0.1";
 
@@ -136,7 +135,7 @@ describe("a connection over WebSocket", () => {
     ["a length beyond every packet", Buffer.of(0x82, 127, 0, 0, 1, 0, 0, 0, 0, 0)],
     ["a continuation of nothing", Buffer.of(0x80, 0)],
   ])("ends on %s", async (_, frame) => {
-    await using server = await answering((socket, accept) => socket.write(bytesOf(accept, frame)));
+    await using server = await accepting((socket, accept) => socket.write(bytesOf(accept, frame)));
     const it = dialled({ host, port: server.port, webSocket: true });
     expect(await it.closed()).toMatchObject({ code: "webSocketInvalid" });
   });
@@ -193,7 +192,7 @@ describe("a connection over WebSocket", () => {
       /no extension/,
     ],
   ])("fails on an answer with %s", async (_, headers, code, message) => {
-    await using server = await answering((socket, accept) =>
+    await using server = await accepting((socket, accept) =>
       socket.end(accept.replace("Sec-WebSocket-Protocol: mqtt\r\n", headers)),
     );
     const failure = await failureOf({ host, port: server.port, webSocket: true });
@@ -212,7 +211,7 @@ describe("a connection over WebSocket", () => {
     ["nothing", () => "", "webSocketClosed"],
     ["half an answer", (accept: string) => accept.slice(0, 40), "webSocketClosed"],
   ])("fails on an answer with %s", async (_, change, code) => {
-    await using server = await answering((socket, accept) => socket.end(change(accept)));
+    await using server = await accepting((socket, accept) => socket.end(change(accept)));
     expect(await failureOf({ host, port: server.port, webSocket: true })).toMatchObject({ code });
   });
 
@@ -241,26 +240,6 @@ async function serve(onSocket: (socket: WebSocket) => void = () => {}): Promise<
     onSocket(socket);
   });
   return { ...(await listening(http)), requests };
-}
-
-/** A server that answers a request with `answer`, given what would be right. */
-function answering(answer: (socket: Duplex, accept: string) => void): Promise<TcpServer> {
-  const http = createServer();
-  http.on("upgrade", (request: IncomingMessage, socket: Duplex) => {
-    const magic = `${request.headers["sec-websocket-key"]}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`;
-    const key = createHash("sha1").update(magic).digest("base64");
-    const lines = [
-      "HTTP/1.1 101 Switching Protocols",
-      "Upgrade: websocket",
-      "Connection: Upgrade",
-      `Sec-WebSocket-Accept: ${key}`,
-      "Sec-WebSocket-Protocol: mqtt",
-      "",
-      "",
-    ];
-    answer(socket, lines.join("\r\n"));
-  });
-  return listening(http);
 }
 
 function bytesOf(text: string, more: Buffer): Buffer {
