@@ -304,6 +304,17 @@ describe.skipIf(!hasOpenssl)("TLS", () => {
     expect(second).toMatch(more);
   });
 
+  it("takes no certificate for a pre-shared key, be it of an authority that all trust", async () => {
+    await using broker = await ScriptedBroker.start();
+    await using front = await startTlsFront(broker.port, made);
+    const words = ["-h", "localhost", "-p", `${front.port}`, "--psk", "00", "--psk-identity", "me"];
+    const env = { NODE_EXTRA_CA_CERTS: made.ca };
+    const ended = await outcome(startOurs("ts-pub", [...words, ...NOTE], { env }));
+    expect(ended).toMatchObject({ status: 8, stdout: "" });
+    expect(ended.stderr).toMatch(/\nThe server does not use the pre-shared key, but shows a cert/);
+    expect(broker.received).toEqual([]);
+  });
+
   // mosquitto_sub ends in each of these, and where a handshake is broken off, too.
   it.concurrent.each<[string, CertificateName, string]>([
     ["has expired", "expired", "The server's certificate has expired."],
