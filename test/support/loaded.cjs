@@ -1,6 +1,6 @@
 /**
- * Loaded ahead of a program (`node -r`): writes which of its parts ran, and which of Node's own
- * modules they loaded, to the file that LOADED_TO names.
+ * Loaded ahead of a program (`node -r`): writes which of its late parts it compiled, and which of
+ * Node's own modules it loaded, to the file that LOADED_TO names.
  */
 const { writeFileSync } = require("node:fs");
 const { Session } = require("node:inspector");
@@ -18,13 +18,8 @@ const before = new Set(moduleNames());
 process.on("exit", () => {
   const builtins = moduleNames().filter((name) => !before.has(name));
   session.post("Profiler.takePreciseCoverage", (_error, { result }) => {
-    const scripts = result.filter(({ url }) => !url.startsWith("node:"));
-    // A bundled part is a function by the name of its source; a late package a script of its own.
-    const parts = scripts
-      .flatMap(({ functions }) => functions)
-      .filter(({ functionName, ranges }) => /[/:]/.test(functionName) && ranges[0]?.count)
-      .map(({ functionName }) => functionName);
-    const all = [...parts, ...scripts.map(({ url }) => url), ...builtins];
-    writeFileSync(process.env.LOADED_TO ?? "", JSON.stringify(all));
+    // Each part that is not in the eager code, source or package, is a script by its name.
+    const parts = result.map(({ url }) => url).filter((url) => !/^(node|file):/.test(url));
+    writeFileSync(process.env.LOADED_TO ?? "", JSON.stringify([...parts, ...builtins]));
   });
 });
