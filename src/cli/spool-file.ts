@@ -1,8 +1,9 @@
 /**
  * The file of --spool on a real disk, for one process at a time.
  *
- * Beside it stands FILE.lock with the process that has it. A lock whose process is gone is taken
- * over. It works among processes that see each other's ids: not from one container to another.
+ * Beside it stands FILE.lock, a link whose target is the process that has it: made in one step, and
+ * on a full disk, too. A lock whose process is gone is taken over. It works among processes that see
+ * each other's ids: not from one container to another.
  */
 import {
   closeSync,
@@ -11,16 +12,16 @@ import {
   fstatSync,
   fsyncSync,
   ftruncateSync,
-  linkSync,
   openSync,
   readFileSync,
+  readlinkSync,
   readSync,
   realpathSync,
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   unlinkSync,
-  writeFileSync,
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
@@ -178,18 +179,12 @@ function writeAll(fd: number, at: number, bytes: Buffer): void {
 
 /** @throws {SpoolError} another process has it. */
 function takeLock(lock: string): void {
-  const own = `${lock}.${process.pid}`;
-  writeFileSync(own, identity(process.pid) ?? `${process.pid}`, { mode: MODE });
-  try {
-    // Linked, not written: nobody ever reads half of it.
-    if (isLinked(own, lock)) return;
-    const holder = readIfThere(lock);
-    if (holder !== undefined && isAlive(holder)) throw inUse(holder);
-    if (holder !== undefined) removeStale(lock, holder, `${own}.stale`);
-    if (!isLinked(own, lock)) throw inUse(readIfThere(lock) ?? "");
-  } finally {
-    unlinkSync(own);
-  }
+  const own = identity(process.pid) ?? `${process.pid}`;
+  if (isMade(lock, own)) return;
+  const holder = holderOf(lock);
+  if (holder !== undefined && isAlive(holder)) throw inUse(holder);
+  if (holder !== undefined) removeStale(lock, holder, `${lock}.${process.pid}`);
+  if (!isMade(lock, own)) throw inUse(holderOf(lock) ?? "");
 }
 
 /** Takes the lock away, unless somebody has taken it over since `holder` was read in it. */
@@ -200,17 +195,29 @@ function removeStale(lock: string, holder: string, aside: string): void {
     // Somebody else was faster.
     return;
   }
-  if (readIfThere(aside) !== holder) isLinked(aside, lock);
+  const moved = holderOf(aside);
+  if (moved !== undefined && moved !== holder) isMade(lock, moved);
   unlinkSync(aside);
 }
 
-function isLinked(from: string, to: string): boolean {
+/** @returns False when there is one. */
+function isMade(lock: string, holder: string): boolean {
   try {
-    linkSync(from, to);
+    symlinkSync(holder, lock);
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
     throw error;
+  }
+}
+
+/** Undefined: there is no lock. @throws {SpoolError} something else has its name. */
+function holderOf(lock: string): string | undefined {
+  try {
+    return readlinkSync(lock);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw new SpoolError("cannot be locked: a file has the name of its lock");
   }
 }
 

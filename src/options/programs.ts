@@ -86,6 +86,14 @@ const PUB: Program = {
       text: "Publish what a command prints, line by line, each delivered at least once.",
       command: "vmstat 5 | ts-pub -t host/vmstat -q 1 -l",
     },
+    {
+      text: "Copy messages to another broker, with topics, bytes and properties.",
+      command: "ts-sub -t 'home/#' -q 2 --retain-as-published --ndjson | ts-pub --ndjson -h other",
+    },
+    {
+      text: "Keep what could not be delivered for the next run.",
+      command: "journalctl -f | ts-pub -t host/log -l -q 1 --spool /var/spool/log.mqtt",
+    },
     { text: "Forget the retained message of a topic.", command: "ts-pub -t home/attic -n -r" },
     {
       text: "Leave a will, and mark the message as JSON (MQTT 5.0).",
@@ -94,8 +102,11 @@ const PUB: Program = {
   ],
   exitStatuses: [
     ["0", "Everything was delivered."],
-    ["1", "Wrong usage, --help, --version, or no connection."],
+    ["1", "Wrong usage, --help, --version, no connection, bad input, or lines that are left."],
+    ["2", "The broker broke the protocol."],
+    ["7", "The connection was lost, and a message with it."],
     ["8", "TLS was not agreed on."],
+    ["130, 143", "SIGINT or SIGTERM ended it before everything was delivered."],
     ["other", "The reason code with which the broker refused the connection or a message."],
   ],
   seeAlso: ["ts-sub(1)", "ts-rr(1)", "ts-broker(8)"],

@@ -3,6 +3,7 @@ import {
   chmodSync,
   existsSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -71,13 +72,20 @@ describe("the file of a spool", () => {
 
   it("takes a lock over whose process is gone, or whose number is another's now", async () => {
     const { pid } = spawnSync(process.execPath, ["--version"]);
-    for (const holder of [`${pid} 1`, `${pid}`, `${process.pid} 1`, "", "nonsense"]) {
-      writeFileSync(`${path}.lock`, holder);
+    for (const holder of [`${pid} 1`, `${pid}`, `${process.pid} 1`, "nonsense"]) {
+      symlinkSync(holder, `${path}.lock`);
       const file = new SpoolFile(path);
       expect(() => new SpoolFile(path)).toThrow(SpoolError);
       await file.close();
     }
-    expect(existsSync(`${path}.lock.${process.pid}`)).toBe(false);
+    expect(readdirSync(folder)).toEqual(["spool"]);
+  });
+
+  it("leaves a file alone that has the name of its lock", () => {
+    writeFileSync(`${path}.lock`, "mine");
+    const why = "cannot be locked: a file has the name of its lock";
+    expect(() => new SpoolFile(path)).toThrow(new SpoolError(why));
+    expect(readFileSync(`${path}.lock`, "utf8")).toBe("mine");
   });
 
   it("is neither a folder, nor a device, nor where nobody may write", () => {
