@@ -1,8 +1,8 @@
 /**
  * The file of --spool on a real disk, for one process at a time.
  *
- * Beside it stands FILE.lock, a link whose target is the process that has it: made in one step, and
- * on a full disk, too. A lock whose process is gone is taken over. It works among processes that see
+ * Beside it stands FILE.lock, a link whose target is the process that has it: made in one step, on
+ * a full disk, too. A lock whose process is gone is taken over. It works among processes that see
  * each other's ids: not from one container to another.
  */
 import {
