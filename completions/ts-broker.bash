@@ -1,21 +1,28 @@
+# shellcheck shell=bash
 # Made from the option tables by src/build/render.mjs. Do not edit.
 
+_ts_broker_offer() {
+  local word
+  while IFS= read -r word; do COMPREPLY+=("$word"); done < <(compgen "$@" -- "$cur")
+}
+
 _ts_broker() {
-  local IFS=$'\n' cur="${COMP_WORDS[COMP_CWORD]}" prev=""
-  if ((COMP_CWORD > 0)); then prev="${COMP_WORDS[COMP_CWORD - 1]}"; fi
-  if ((COMP_CWORD == 1)) && [[ -n "$cur" && db == "$cur"* ]]; then
-    COMPREPLY=(db)
-    return
-  fi
+  local cur="${COMP_WORDS[COMP_CWORD]}" prev="${COMP_WORDS[COMP_CWORD - 1]}"
+  COMPREPLY=()
+  if ((COMP_CWORD == 1)); then _ts_broker_offer -W db; fi
   if ((COMP_CWORD > 1)) && [[ "${COMP_WORDS[1]}" == db ]]; then
-    COMPREPLY=($(compgen -W $'dump\ncheck\n--stats\n--client-stats\n--json\n-h\n--help' -- "$cur"))
-    if ((COMP_CWORD > 2)); then COMPREPLY+=($(compgen -f -- "$cur")); fi
+    _ts_broker_offer -W '--stats --client-stats --json -h --help'
+    if ((COMP_CWORD == 2)); then
+      _ts_broker_offer -W 'dump check'
+    else
+      _ts_broker_offer -f
+    fi
     return
   fi
   case "$prev" in
-    -c | --config-file) COMPREPLY=($(compgen -f -- "$cur")); return ;;
-    -p | --port) COMPREPLY=(); return ;;
+    -c | --config-file) _ts_broker_offer -f; return ;;
+    -p | --port) return ;;
   esac
-  COMPREPLY=($(compgen -W $'-c\n--config-file\n-p\n--port\n--test-config\n-v\n--verbose\n-q\n--quiet\n-d\n--daemon\n-h\n--help\n--version' -- "$cur"))
+  _ts_broker_offer -W '-c --config-file -p --port --test-config -v --verbose -q --quiet -d --daemon -h --help --version'
 }
 complete -o filenames -F _ts_broker ts-broker

@@ -1,51 +1,63 @@
+# shellcheck shell=bash
 # Made from the option tables by src/build/render.mjs. Do not edit.
 
+_ts_rr_offer() {
+  local word
+  while IFS= read -r word; do COMPREPLY+=("$word"); done < <(compgen "$@" -- "$cur")
+}
+
 _ts_rr() {
-  local IFS=$'\n' cur="${COMP_WORDS[COMP_CWORD]}" prev=""
-  if ((COMP_CWORD > 0)); then prev="${COMP_WORDS[COMP_CWORD - 1]}"; fi
+  local cur="${COMP_WORDS[COMP_CWORD]}" prev="${COMP_WORDS[COMP_CWORD - 1]}"
+  COMPREPLY=()
+  if ((COMP_CWORD > 2)); then
+    case "${COMP_WORDS[COMP_CWORD - 2]}" in -D | --property) _ts_rr_offer -W 'authentication-data authentication-method content-type correlation-data maximum-packet-size message-expiry-interval payload-format-indicator reason-string receive-maximum request-problem-information request-response-information response-topic server-reference session-expiry-interval subscription-identifier topic-alias topic-alias-maximum user-property will-delay-interval'; return ;; esac
+  fi
+  if ((COMP_CWORD > 3)); then
+    case "${COMP_WORDS[COMP_CWORD - 3]}" in -D | --property) return ;; esac
+  fi
   case "$prev" in
-    -t | --topic) COMPREPLY=(); return ;;
-    -e) COMPREPLY=(); return ;;
-    -m | --message) COMPREPLY=(); return ;;
-    -f | --file) COMPREPLY=($(compgen -f -- "$cur")); return ;;
-    -q | --qos) COMPREPLY=($(compgen -W $'0\n1\n2' -- "$cur")); return ;;
-    --retain-handling) COMPREPLY=($(compgen -W $'always\nnew\nnever' -- "$cur")); return ;;
-    -F) COMPREPLY=(); return ;;
-    -W) COMPREPLY=(); return ;;
-    -L | --url) COMPREPLY=(); return ;;
-    -h | --host) COMPREPLY=($(compgen -A hostname -- "$cur")); return ;;
-    -p | --port) COMPREPLY=(); return ;;
-    -u | --username) COMPREPLY=(); return ;;
-    -P | --pw) COMPREPLY=(); return ;;
-    --pw-file) COMPREPLY=($(compgen -f -- "$cur")); return ;;
-    -V | --protocol-version) COMPREPLY=($(compgen -W $'mqttv31\nmqttv311\nmqttv5' -- "$cur")); return ;;
-    -k | --keepalive) COMPREPLY=(); return ;;
-    -A) COMPREPLY=(); return ;;
-    --unix) COMPREPLY=($(compgen -f -- "$cur")); return ;;
-    --proxy) COMPREPLY=(); return ;;
-    -D | --property) COMPREPLY=($(compgen -W $'connect\npublish\nsubscribe\nunsubscribe\ndisconnect\nwill' -- "$cur")); return ;;
-    -i | --id) COMPREPLY=(); return ;;
-    -I | --id-prefix) COMPREPLY=(); return ;;
-    -x) COMPREPLY=(); return ;;
-    -M) COMPREPLY=(); return ;;
-    --will-topic) COMPREPLY=(); return ;;
-    --will-payload) COMPREPLY=(); return ;;
-    --will-qos) COMPREPLY=($(compgen -W $'0\n1\n2' -- "$cur")); return ;;
-    --cafile) COMPREPLY=($(compgen -f -- "$cur")); return ;;
-    --capath) COMPREPLY=($(compgen -f -- "$cur")); return ;;
-    --cert) COMPREPLY=($(compgen -f -- "$cur")); return ;;
-    --key) COMPREPLY=($(compgen -f -- "$cur")); return ;;
-    --keyform) COMPREPLY=($(compgen -W $'pem' -- "$cur")); return ;;
-    --ciphers) COMPREPLY=(); return ;;
-    --tls-version) COMPREPLY=($(compgen -W $'tlsv1.2\ntlsv1.3' -- "$cur")); return ;;
-    --tls-alpn) COMPREPLY=(); return ;;
-    --tls-keylog) COMPREPLY=($(compgen -f -- "$cur")); return ;;
-    --psk) COMPREPLY=(); return ;;
-    --psk-identity) COMPREPLY=(); return ;;
-    --tls-engine) COMPREPLY=(); return ;;
-    --tls-engine-kpass-sha1) COMPREPLY=(); return ;;
-    -o) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+    -t | --topic) return ;;
+    -e) return ;;
+    -m | --message) return ;;
+    -f | --file) _ts_rr_offer -f; return ;;
+    -q | --qos) _ts_rr_offer -W '0 1 2'; return ;;
+    --retain-handling) _ts_rr_offer -W 'always new never'; return ;;
+    -F) return ;;
+    -W) return ;;
+    -L | --url) return ;;
+    -h | --host) _ts_rr_offer -A hostname; return ;;
+    -p | --port) return ;;
+    -u | --username) return ;;
+    -P | --pw) return ;;
+    --pw-file) _ts_rr_offer -f; return ;;
+    -V | --protocol-version) _ts_rr_offer -W 'mqttv31 mqttv311 mqttv5'; return ;;
+    -k | --keepalive) return ;;
+    -A) return ;;
+    --unix) _ts_rr_offer -f; return ;;
+    --proxy) return ;;
+    -D | --property) _ts_rr_offer -W 'connect publish subscribe unsubscribe disconnect will'; return ;;
+    -i | --id) return ;;
+    -I | --id-prefix) return ;;
+    -x) return ;;
+    -M) return ;;
+    --will-topic) return ;;
+    --will-payload) return ;;
+    --will-qos) _ts_rr_offer -W '0 1 2'; return ;;
+    --cafile) _ts_rr_offer -f; return ;;
+    --capath) _ts_rr_offer -f; return ;;
+    --cert) _ts_rr_offer -f; return ;;
+    --key) _ts_rr_offer -f; return ;;
+    --keyform) _ts_rr_offer -W 'pem'; return ;;
+    --ciphers) return ;;
+    --tls-version) _ts_rr_offer -W 'tlsv1.2 tlsv1.3'; return ;;
+    --tls-alpn) return ;;
+    --tls-keylog) _ts_rr_offer -f; return ;;
+    --psk) return ;;
+    --psk-identity) return ;;
+    --tls-engine) return ;;
+    --tls-engine-kpass-sha1) return ;;
+    -o) _ts_rr_offer -f; return ;;
   esac
-  COMPREPLY=($(compgen -W $'-t\n--topic\n-e\n-m\n--message\n-f\n--file\n-s\n--stdin-file\n-n\n--null-message\n-q\n--qos\n-R\n--retain-as-published\n--retain-handling\n-v\n--verbose\n-F\n--pretty\n-N\n--latency\n-W\n-L\n--url\n-h\n--host\n-p\n--port\n-u\n--username\n-P\n--pw\n--pw-file\n-V\n--protocol-version\n-k\n--keepalive\n--nodelay\n-A\n--unix\n--ws\n-S\n--proxy\n-D\n--property\n-i\n--id\n-I\n--id-prefix\n-c\n--disable-clean-session\n-x\n-M\n--will-topic\n--will-payload\n--will-qos\n--will-retain\n--cafile\n--capath\n--tls-use-os-certs\n--cert\n--key\n--keyform\n--ciphers\n--tls-version\n--tls-alpn\n--insecure\n--tls-keylog\n--psk\n--psk-identity\n--tls-engine\n--tls-engine-kpass-sha1\n--no-tls\n-o\n--compat-exit\n-d\n--debug\n--quiet\n--help\n--version' -- "$cur"))
+  _ts_rr_offer -W '-t --topic -e -m --message -f --file -s --stdin-file -n --null-message -q --qos -R --retain-as-published --retain-handling -v --verbose -F --pretty -N --latency -W -L --url -h --host -p --port -u --username -P --pw --pw-file -V --protocol-version -k --keepalive --nodelay -A --unix --ws -S --proxy -D --property -i --id -I --id-prefix -c --disable-clean-session -x -M --will-topic --will-payload --will-qos --will-retain --cafile --capath --tls-use-os-certs --cert --key --keyform --ciphers --tls-version --tls-alpn --insecure --tls-keylog --psk --psk-identity --tls-engine --tls-engine-kpass-sha1 --no-tls -o --compat-exit -d --debug --quiet --help --version'
 }
 complete -o filenames -F _ts_rr ts-rr

@@ -11,6 +11,7 @@ import {
   type GivenProperty,
   type PropertiesByCommand,
   propertyNamed,
+  propertyWords,
   takeProperty,
 } from "./property-option.ts";
 import { checkTls, TLS_OPTIONS, tlsFault } from "./tls.ts";
@@ -156,6 +157,7 @@ export const CONNECT_OPTIONS = {
       "It may be given more than once.",
     ].join(" "),
     complete: ["connect", "publish", "subscribe", "unsubscribe", "disconnect", "will"],
+    completeSecond: propertyWords(),
     repeatable: true,
     implies: { version: 5 },
     take: (operands, soFar) => [...soFar, takeProperty(operands)],

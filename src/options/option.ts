@@ -37,6 +37,8 @@ export interface Description {
   /** What counts when it is not given, for --help. */
   readonly standard?: string;
   readonly complete?: Completion;
+  /** The same for the second of several words. */
+  readonly completeSecond?: readonly string[];
   /** May be given more than once, each adding to the others. */
   readonly repeatable?: boolean;
 }

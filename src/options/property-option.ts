@@ -57,6 +57,14 @@ export function propertyNamed(word: string): PropertyRow | undefined {
   return PROPERTY_TABLE.find((row) => row.word === word.toLowerCase());
 }
 
+/** The words of all properties that a client may send, for completion. */
+export function propertyWords(): string[] {
+  const sent = PROPERTY_TABLE.filter(({ carriers }) =>
+    COMMANDS.some(([command]) => carriers.some((carrier) => carrier === command)),
+  );
+  return sent.map(({ word }) => word).sort();
+}
+
 /**
  * Takes the words of one -D.
  *

@@ -13,7 +13,7 @@ import type { Option } from "../../src/options/option.ts";
 import { PROGRAMS, type Program } from "../../src/options/programs.ts";
 import { renderedFiles } from "../../src/options/render/files.ts";
 import { renderCommandHelp, renderHelp } from "../../src/options/render/help.ts";
-import { find } from "../support/peers.ts";
+import { find, mandoc, shellcheck } from "../support/peers.ts";
 import { ROOT } from "../support/programs.ts";
 
 const programs = Object.values(PROGRAMS);
@@ -54,20 +54,21 @@ describe("rendered files", () => {
     }
   });
 
-  it.skipIf(find("bash") === undefined)("complete options and their values in bash", () => {
-    expect(completed("ts-pub", "--will-")).toEqual([
-      "--will-topic",
-      "--will-payload",
-      "--will-qos",
-      "--will-retain",
-    ]);
-    expect(completed("ts-pub", "-V", "mqttv31")).toEqual(["mqttv31", "mqttv311"]);
-    expect(completed("ts-sub", "--retain-handling", "n")).toEqual(["new", "never"]);
-    expect(completed("ts-pub", "-t", "")).toEqual([]);
-    expect(completed("ts-broker", "d")).toEqual(["db"]);
-    expect(completed("ts-broker", "db", "d")).toEqual(["dump"]);
-    expect(completed("ts-broker", "db", "dump", "--c")).toEqual(["--client-stats"]);
-    expect(completed("ts-broker", "-c", "db", "--v")).toEqual(["--verbose", "--version"]);
+  it.skipIf(mandoc === undefined).each(paths(/^man\//))("%s is good for mandoc", (path) => {
+    const { stdout, status } = spawnSync(mandoc!, ["-T", "lint", join(ROOT, path)], {
+      encoding: "utf8",
+    });
+    // Written for an ordinary reader, not for the one that says where it is installed.
+    const found = stdout
+      .split("\n")
+      .filter((line) => line !== "" && !/ referenced manual /.test(line));
+    expect({ found, status }).toEqual({ found: [], status: 0 });
+  });
+
+  it.skipIf(shellcheck === undefined)("are good for shellcheck", () => {
+    const scripts = paths(/\.bash$/).map((path) => join(ROOT, path));
+    const { stdout, status } = spawnSync(shellcheck!, scripts, { encoding: "utf8" });
+    expect({ stdout, status }).toEqual({ stdout: "", status: 0 });
   });
 });
 
@@ -123,7 +124,7 @@ describe.each(programs.map((program) => [program.name, program] as const))(
           expect(bash!.replaceAll("\\n", " ")).toMatch(alone);
           expect(zsh).toMatch(alone);
         }
-        if (row.short !== undefined) expect(fish).toContain(` -s ${row.short} `);
+        if (row.short !== undefined) expect(fish).toContain(` -o ${row.short} `);
         if (row.long !== undefined) expect(fish).toContain(` -l ${row.long} `);
       }
     });
@@ -236,17 +237,4 @@ function optionsIn(command: string, { name }: Program): string[] {
 
 function paths(pattern: RegExp): string[] {
   return [...files.keys()].filter((path) => pattern.test(path));
-}
-
-/** What bash offers for the last word. */
-function completed(program: string, ...words: string[]): string[] {
-  const script = [
-    `source ${join(ROOT, "completions", `${program}.bash`)}`,
-    `COMP_WORDS=(${[program, ...words].map((word) => `'${word}'`).join(" ")})`,
-    `COMP_CWORD=${words.length}`,
-    `_${program.replace("-", "_")}`,
-    `printf '%s\\n' "\${COMPREPLY[@]}"`,
-  ];
-  const { stdout } = spawnSync("bash", ["-c", script.join("\n")], { encoding: "utf8" });
-  return stdout.split("\n").filter((line) => line !== "");
 }

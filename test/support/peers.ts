@@ -19,6 +19,11 @@ export const mosquittoPub = find("mosquitto_pub");
 export const mosquittoSub = find("mosquitto_sub");
 /** Full path of the requester, or undefined. */
 export const mosquittoRr = find("mosquitto_rr");
+/** Full paths of the shells that have completions, and of the linters of what is rendered. */
+export const zsh = find("zsh");
+export const fish = find("fish");
+export const mandoc = find("mandoc");
+export const shellcheck = find("shellcheck");
 /** Full path of tmux, or undefined: a terminal for programs that draw on one. */
 export const tmux = find("tmux");
 
@@ -39,6 +44,10 @@ export function setup(): void {
     mosquitto_sub: mosquittoSub,
     mosquitto_rr: mosquittoRr,
     tmux,
+    zsh,
+    fish,
+    mandoc,
+    shellcheck,
   })
     .filter(([, path]) => path === undefined)
     .map(([name]) => name);

@@ -2,6 +2,10 @@
 import { DIRECTIVES, type Entry } from "../conf/directives.ts";
 import type { Description } from "../option.ts";
 import type { Command, Example, Program } from "../programs.ts";
+import { DATE } from "../version.ts";
+
+/** With room for what keeps a line from being a macro. */
+const LINE_COLUMNS = 78;
 
 export function renderMan(program: Program): string {
   const { name, section, summary, options } = program;
@@ -11,12 +15,15 @@ export function renderMan(program: Program): string {
     ".SH SYNOPSIS",
     ...program.usage.flatMap((line) => [`.B ${roff(name)}`, roff(line), ".br"]).slice(0, -1),
     ".SH DESCRIPTION",
-    ...program.description.flatMap((paragraph) => [".PP", sentences(paragraph)]),
+    ...paragraphs(program.description),
     ".SH OPTIONS",
     ...groups.flatMap(([group, rows]) => [`.SS "${group}"`, ...rows.flatMap(optionLines)]),
     ...program.commands.flatMap((command) => commandLines(name, command)),
     ".SH EXAMPLES",
-    ...[program, ...program.commands].flatMap(({ examples }) => examples).flatMap(exampleLines),
+    ...[program, ...program.commands]
+      .flatMap(({ examples }) => examples)
+      .flatMap(exampleLines)
+      .slice(1),
     ...fileLines(program),
     '.SH "EXIT STATUS"',
     ...program.exitStatuses.flatMap(([status, meaning]) => [
@@ -66,13 +73,19 @@ export function renderConfMan(): string {
   ]);
 }
 
+/** The first one stands right below its heading. */
+function paragraphs(texts: readonly string[]): string[] {
+  return texts.flatMap((text, i) => (i === 0 ? [sentences(text)] : [".PP", sentences(text)]));
+}
+
 function commandLines(program: string, { name, usage, description, options }: Command): string[] {
   return [
     `.SH "${roff(name.toUpperCase())} COMMAND"`,
     ...usage
       .flatMap((line) => [`.B ${roff(program)} ${roff(name)}`, roff(line), ".br"])
       .slice(0, -1),
-    ...description.flatMap((paragraph) => [".PP", sentences(paragraph)]),
+    ".PP",
+    ...paragraphs(description),
     ...Object.values(options).flatMap(optionLines),
   ];
 }
@@ -113,7 +126,7 @@ function option(name: string, value: string): string {
 }
 
 function head(name: string, section: number, summary: string): string {
-  const title = `.TH "${roff(name.toUpperCase())}" ${section} "" "ts-mqtt" "ts-mqtt"`;
+  const title = `.TH "${roff(name.toUpperCase())}" ${section} "${DATE}" "ts-mqtt" "ts-mqtt"`;
   return `${title}\n.SH NAME\n${roff(name)} \\- ${roff(summary)}`;
 }
 
@@ -132,12 +145,25 @@ function grouped<Row>(rows: readonly Row[], headingOf: (row: Row) => string): [s
   return [...groups];
 }
 
-/** One sentence a line, as roff wants it, each of them safe to begin a line. */
+/** Each sentence begins a line, as roff wants it, and none is longer than a terminal is wide. */
 function sentences(text: string): string {
   return text
     .split(/(?<=[.!?]) (?=[A-Z-])/)
-    .map((sentence) => roff(sentence).replace(/^[.']/, "\\&$&"))
+    .flatMap((sentence) => wrapped(roff(sentence)))
+    .map((line) => line.replace(/^[.']/, "\\&$&"))
     .join("\n");
+}
+
+function wrapped(sentence: string): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of sentence.split(" ")) {
+    if (line !== "" && line.length + 1 + word.length > LINE_COLUMNS) {
+      lines.push(line);
+      line = word;
+    } else line = line === "" ? word : `${line} ${word}`;
+  }
+  return [...lines, line];
 }
 
 /** Hyphens that can be copied into a shell, and no character with a meaning of its own. */

@@ -44,7 +44,10 @@ function spec(row: Option<unknown>, options: OptionTable): string {
   const operands =
     first === undefined
       ? ""
-      : [`:${first}:${choices(row.complete)}`, ...rest.map((word) => `:${word}: `)].join("");
+      : [
+          `:${first}:${choices(row.complete)}`,
+          ...rest.map((word, i) => `:${word}:${choices(i === 0 ? row.completeSecond : "none")}`),
+        ].join("");
   return `${before}${shown}[${quote(row.brief)}]${operands}'`;
 }
 
