@@ -4,7 +4,7 @@
  * Standard input as lines is read no faster than it can be sent: `LineSource` stops reading when
  * its owner says so. What is read whole is refused as soon as it is longer than a message can be.
  */
-import { createReadStream, openSync, type ReadStream, statSync } from "node:fs";
+import { createReadStream, fstatSync, openSync, type ReadStream, statSync } from "node:fs";
 import type { Readable } from "node:stream";
 import type { SinglePayload } from "../options/pub.ts";
 import { LineSplitter } from "./lines.ts";
@@ -59,6 +59,7 @@ async function readAll(stdin: Readable): Promise<Buffer> {
     new InputError(`${why}\nError loading input from stdin.`);
   let input: Buffer;
   try {
+    refuseDirectory(stdin);
     input = await gather(stdin, () => failure(tooLong("Input")));
   } catch (error) {
     if (error instanceof InputError) throw error;
@@ -66,6 +67,13 @@ async function readAll(stdin: Readable): Promise<Buffer> {
   }
   if (input.length === 0) throw failure("Error: Zero length input.");
   return input;
+}
+
+/** Of a directory Node.js makes an empty input. */
+function refuseDirectory(stdin: Readable): void {
+  const { fd } = stdin as { readonly fd?: unknown };
+  if (typeof fd !== "number" || !fstatSync(fd).isDirectory()) return;
+  throw Object.assign(new Error("it is a directory"), { code: "EISDIR" });
 }
 
 async function gather(stream: Readable, failure: () => InputError): Promise<Buffer> {
@@ -104,6 +112,12 @@ export class LineSource {
     this.stream = stream;
     this.owner = owner;
     this.splitter = new LineSplitter(lineBytesMax);
+    try {
+      refuseDirectory(stream);
+    } catch (error) {
+      queueMicrotask(() => this.finish(error as Error));
+      return;
+    }
     stream.on("data", (chunk: Buffer) => this.onChunk(chunk));
     stream.once("end", () => this.onEnd());
     stream.once("error", (error) => this.finish(error));

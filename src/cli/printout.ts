@@ -120,8 +120,3 @@ export class Printout<Note> {
     this.owner.onGone(error);
   }
 }
-
-/** Whether `error` only says that the reader has gone away. */
-export function isReaderGone(error: Error): boolean {
-  return (error as NodeJS.ErrnoException).code === "EPIPE";
-}

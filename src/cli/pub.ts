@@ -26,7 +26,14 @@ import { InputError, loadPayload, PAYLOAD_BYTES_MAX } from "./payloads.ts";
 import { Progress } from "./progress.ts";
 import { Complaints, onEndSignal, type Streams, say, wordsOf } from "./streams.ts";
 import { isScreen } from "./terminal.ts";
-import { isHopeless, isRefusal, sentenceFor, sentenceForPublish, systemText } from "./trouble.ts";
+import {
+  isHopeless,
+  isReaderGone,
+  isRefusal,
+  sentenceFor,
+  sentenceForPublish,
+  systemText,
+} from "./trouble.ts";
 import { refuse, tell } from "./usage.ts";
 
 type Request = Extract<PubRequest, { ask: "publish" }>;
@@ -209,8 +216,17 @@ class Publishing {
     };
     if (!values.debug) return new Client(all);
     const { DebugLines } = await import("./debug.ts");
-    this.io.stdout.on("error", () => this.stop(EXIT.failure));
-    const print = (line: string): void => void this.io.stdout.write(`${line}\n`);
+    // The messages are what counts: they go on without the lines about them.
+    let isPrinted = true;
+    this.io.stdout.on("error", (error) => {
+      if (isPrinted && !isReaderGone(error)) {
+        this.fail(EXIT.failure, `Error: Unable to write to stdout: ${systemText(error)}.`);
+      }
+      isPrinted = false;
+    });
+    const print = (line: string): void => {
+      if (isPrinted) this.io.stdout.write(`${line}\n`);
+    };
     const lines = new DebugLines(options.clientId ?? "", print);
     const client = new Client({ ...all, trace: (packet) => lines.onPacket(packet) });
     client.on("connect", ({ clientId }) => lines.onConnected(clientId));

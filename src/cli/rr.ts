@@ -15,10 +15,10 @@ import { type Circumstances, circumstancesOf, clientOptionsOf } from "./connect-
 import { EXIT, statusOf } from "./exit.ts";
 import { surroundingsOf } from "./option-file.ts";
 import { InputError, loadPayload } from "./payloads.ts";
-import { isReaderGone, Printout } from "./printout.ts";
+import { Printout } from "./printout.ts";
 import { compileShow, type Show } from "./show.ts";
 import { Complaints, onEndSignal, type Streams, wordsOf } from "./streams.ts";
-import { sentenceFor, sentenceForPublish, systemText } from "./trouble.ts";
+import { isReaderGone, sentenceFor, sentenceForPublish, systemText } from "./trouble.ts";
 import { refuse, tell } from "./usage.ts";
 
 type Request = Extract<RrRequest, { ask: "request" }>;
@@ -59,6 +59,8 @@ class Requesting {
     this.resolveEnding = resolve;
   });
   private wasAccepted = false;
+  /** The output is lost, for another reason than that its reader has gone. */
+  private isUnwritten = false;
   private sentAtMs: number | undefined;
   private timer: NodeJS.Timeout | undefined;
 
@@ -92,7 +94,8 @@ class Requesting {
       await this.printout.flushed();
       await this.client.disconnect({ reasonCode, ...this.disconnectProperties() });
       await this.printout.flushed();
-      return status;
+      // A response that could not be printed has not arrived.
+      return this.isUnwritten ? status || EXIT.failure : status;
     } catch (error) {
       // Before there was a connection: no payload, or options that the client refuses.
       if (error instanceof InputError) {
@@ -246,9 +249,12 @@ class Requesting {
   }
 
   private onOutputGone(error: Error): void {
-    if (!isReaderGone(error)) {
-      this.complaints.add(`Error: Unable to write to stdout: ${systemText(error)}.`);
+    if (isReaderGone(error)) {
+      this.end(EXIT.ok);
+      return;
     }
-    this.end(isReaderGone(error) ? EXIT.ok : EXIT.failure);
+    this.isUnwritten = true;
+    this.complaints.add(`Error: Unable to write to stdout: ${systemText(error)}.`);
+    this.end(EXIT.failure);
   }
 }

@@ -18,12 +18,12 @@ import { type Circumstances, circumstancesOf, clientOptionsOf } from "./connect-
 import { EXIT, statusOf } from "./exit.ts";
 import type { MessageRate } from "./message-rate.ts";
 import { surroundingsOf } from "./option-file.ts";
-import { isReaderGone, Printout } from "./printout.ts";
+import { Printout } from "./printout.ts";
 import { Progress } from "./progress.ts";
 import { compileShow, type Show } from "./show.ts";
 import { Complaints, onEndSignal, type Streams, wordsOf } from "./streams.ts";
 import { isScreen, wantsColours } from "./terminal.ts";
-import { isHopeless, sentenceFor, systemText } from "./trouble.ts";
+import { isHopeless, isReaderGone, sentenceFor, systemText } from "./trouble.ts";
 import { refuse, tell } from "./usage.ts";
 import type { Watch } from "./watch.ts";
 
@@ -71,6 +71,8 @@ class Subscribing {
     this.resolveEnding = resolve;
   });
   private wasAccepted = false;
+  /** Some of the output is lost, for another reason than that its reader has gone. */
+  private isUnwritten = false;
   private count = 0;
   /** Why the first subscription that the broker refused was refused. */
   private denied: number | undefined;
@@ -127,9 +129,10 @@ class Subscribing {
       if (this.wasAccepted && status === EXIT.ok) await this.removalsDone();
       await this.client.disconnect({ reasonCode, ...this.disconnectProperties() });
       await this.printout.flushed();
-      return status === EXIT.ok && !this.request.values.compatExit
-        ? (this.denied ?? status)
-        : status;
+      if (status !== EXIT.ok) return status;
+      // What could not be printed has not arrived, though the count of -C is full.
+      if (this.isUnwritten) return EXIT.failure;
+      return this.request.values.compatExit ? EXIT.ok : (this.denied ?? EXIT.ok);
     } catch (error) {
       // Before there was a client: it refused its options.
       if (!(error instanceof ClientError)) throw error;
@@ -362,6 +365,7 @@ class Subscribing {
       this.end(EXIT.ok);
       return;
     }
+    this.isUnwritten = true;
     this.complaints.add(`Error: Unable to write to stdout: ${systemText(error)}.`);
     this.end(EXIT.failure);
   }

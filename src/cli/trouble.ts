@@ -161,6 +161,11 @@ export function systemText(error: unknown): string {
   return words === undefined ? text : capitalized(words);
 }
 
+/** Whether `error` only says that the reader of an output has gone away. */
+export function isReaderGone(error: unknown): boolean {
+  return codeOf(error) === "EPIPE";
+}
+
 function refusal(code: number, version: Version): string {
   if (version < 5) return `Connection Refused: ${RETURN_CODES[code] ?? RETURN_CODES[0]}.`;
   const advice =

@@ -1,9 +1,16 @@
 /** ts-pub as a process: exit statuses, words, signals, and what a broker gets to see. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { freePort, type Outcome, outcome, startOurs } from "../support/programs.ts";
+import {
+  freePort,
+  type Outcome,
+  ourProgram,
+  outcome,
+  start,
+  startOurs,
+} from "../support/programs.ts";
 import { waitFor } from "../support/wait-for.ts";
 import { type Peer, ScriptedBroker } from "./scripted-broker.ts";
 import { stands } from "./standstill.ts";
@@ -48,6 +55,42 @@ describe("ts-pub", () => {
     const result = await pub(["-t", "a", "-m", "b", "--nonsense"]);
     expect(result).toMatchObject({ status: 1, stdout: "" });
     expect(result.stderr).toBe(`Error: Unknown option '--nonsense'.\n${HINT}`);
+  });
+});
+
+describe("ts-pub and its streams", () => {
+  const inShell = (redirection: string, words: readonly string[]): Promise<Outcome> => {
+    const command = `exec "$0" "$@" ${redirection}`;
+    return outcome(start("sh", ["-c", command, process.execPath, ourProgram("ts-pub"), ...words]));
+  };
+
+  it.each([
+    ["-l", "Error: Is a directory\n"],
+    ["-s", "Error: Unable to read from stdin: Is a directory.\nError loading input from stdin.\n"],
+  ])("refuses a directory as input with %s", async (word, stderr) => {
+    await using broker = await ScriptedBroker.start();
+    const result = await inShell("</", [...broker.words, "-t", "a", word]);
+    expect(result).toMatchObject({ status: 1, stderr });
+    expect(broker.all("publish")).toEqual([]);
+  });
+
+  it("takes a closed input for an empty one, and needs none for a word", async () => {
+    await using broker = await ScriptedBroker.start();
+    const words = [...broker.words, "-t", "a"];
+    expect(await inShell("<&-", [...words, "-l"])).toMatchObject({ status: 0, stderr: "" });
+    const stderr = "Error: Zero length input.\nError loading input from stdin.\n";
+    expect(await inShell("<&-", [...words, "-s"])).toMatchObject({ status: 1, stderr });
+    expect(await inShell("<&- >&- 2>&-", [...words, "-m", "x"])).toMatchObject({ status: 0 });
+    expect(broker.all("publish")).toMatchObject([{ payload: "x" }]);
+  });
+
+  it.runIf(existsSync("/dev/full"))("delivers what -d cannot print, and says so", async () => {
+    await using broker = await ScriptedBroker.start();
+    const words = [...broker.words, "-t", "a", "-m", "x", "-q", "2", "-d"];
+    const stderr = "Error: Unable to write to stdout: No space left on device.\n";
+    expect(await inShell(">/dev/full", words)).toMatchObject({ status: 1, stderr });
+    expect(payloads(broker)).toEqual(["x"]);
+    expect(broker.received.at(-1)?.type).toBe("disconnect");
   });
 });
 
@@ -282,10 +325,9 @@ describe("ts-pub with other input", () => {
     await using broker = await ScriptedBroker.start();
     const program = startOurs("ts-pub", [...broker.words, "-t", "a", "-l", "-d"]);
     program.closeOutput();
-    await broker.until("connect");
-    program.write("x\n");
-    await program.untilExit();
-    expect(program.stderr).toBe("");
+    const result = await outcome(program, { input: "x\ny\n" });
+    expect(result).toMatchObject({ status: 0, stderr: "" });
+    expect(payloads(broker)).toEqual(["x", "y"]);
   });
 });
 

@@ -2,11 +2,19 @@
  * ts-rr as a process, and ts-pub with -e, which is the same: exit statuses, words, signals, and
  * what mosquitto_rr waits for in vain. Beside mosquitto_rr it is in test/interop/rr.test.ts.
  */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { freePort, type Outcome, outcome, type Program, startOurs } from "../support/programs.ts";
+import {
+  freePort,
+  type Outcome,
+  ourProgram,
+  outcome,
+  type Program,
+  start,
+  startOurs,
+} from "../support/programs.ts";
 import { type Published, type Script, ScriptedBroker } from "./scripted-broker.ts";
 
 let directory = "";
@@ -171,6 +179,14 @@ describe("ts-rr", () => {
     const stderr = "Connection error: Not authorized\n";
     const words = [...broker.words, ...ASK, "-n"];
     expect(await run("ts-rr", words)).toMatchObject({ status: 0x87, stderr });
+  });
+
+  it.runIf(existsSync("/dev/full"))("says when it cannot write, and exits with 1", async () => {
+    await using broker = await ScriptedBroker.start(ANSWERING);
+    const words = [process.execPath, ourProgram("ts-rr"), ...broker.words, ...ASK, "-n"];
+    const left = await outcome(start("sh", ["-c", 'exec "$0" "$@" >/dev/full', ...words]));
+    const stderr = "Error: Unable to write to stdout: No space left on device.\n";
+    expect(left).toMatchObject({ status: 1, stderr });
   });
 
   it("ends quietly when the reader has gone", async () => {

@@ -247,23 +247,38 @@ describe("ts-sub and its output", () => {
     await broker.until("disconnect");
   });
 
-  it.runIf(existsSync("/dev/full"))("says when it cannot write, and exits with 1", async () => {
+  it
+    .runIf(existsSync("/dev/full"))
+    .each([[[]], [["-C", "1"]], [["-C", "1", "--compat-exit", "-F", "%j"]], [["-d"]]])(
+    "says when it cannot write, and exits with 1, with %j",
+    async (words) => {
+      await using broker = await ScriptedBroker.start();
+      const command = `exec "$0" "$@" >/dev/full`;
+      const program = start("sh", [
+        "-c",
+        command,
+        process.execPath,
+        ourProgram("ts-sub"),
+        ...broker.words,
+        ...["-t", "a", "-q", "1", ...words],
+      ]);
+      if (words[0] !== "-d") {
+        (await subscribed(broker)).publish("a", "x", { qos: 1, packetId: 1 });
+      }
+      expect(await outcome(program)).toMatchObject({
+        status: 1,
+        stderr: "Error: Unable to write to stdout: No space left on device.\n",
+      });
+      expect(broker.all("puback"), "what was not written is not acknowledged").toEqual([]);
+    },
+  );
+
+  it("goes on without standard input, output and error", async () => {
     await using broker = await ScriptedBroker.start();
-    const command = `exec "$0" "$@" >/dev/full`;
-    const program = start("sh", [
-      "-c",
-      command,
-      process.execPath,
-      ourProgram("ts-sub"),
-      ...broker.words,
-      ...["-t", "a", "-q", "1"],
-    ]);
-    (await subscribed(broker)).publish("a", "x", { qos: 1, packetId: 1 });
-    expect(await outcome(program)).toMatchObject({
-      status: 1,
-      stderr: "Error: Unable to write to stdout: No space left on device.\n",
-    });
-    expect(broker.all("puback"), "what was not written is not acknowledged").toEqual([]);
+    const words = [process.execPath, ourProgram("ts-sub"), ...broker.words, "-t", "a", "-C", "1"];
+    const program = start("sh", ["-c", 'exec "$0" "$@" <&- >&- 2>&-', ...words]);
+    (await subscribed(broker)).publish("a", "x");
+    expect(await outcome(program)).toMatchObject({ status: 0, stdout: "", stderr: "" });
   });
 
   it("stops reading from the network while its output is stuck, and loses nothing", async () => {

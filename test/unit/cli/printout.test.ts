@@ -1,6 +1,7 @@
 import { Writable } from "node:stream";
 import { describe, expect, it } from "vitest";
-import { isReaderGone, Printout } from "../../../src/cli/printout.ts";
+import { Printout } from "../../../src/cli/printout.ts";
+import { isReaderGone } from "../../../src/cli/trouble.ts";
 import { waitFor } from "../../support/wait-for.ts";
 
 describe("Printout", () => {
