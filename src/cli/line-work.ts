@@ -13,6 +13,7 @@ import {
   spoolSentence,
 } from "./line-jobs.ts";
 import { InputError, PAYLOAD_BYTES_MAX } from "./payloads.ts";
+import { sentenceForLine } from "./trouble.ts";
 
 type Request = Extract<PubRequest, { ask: "publish" }>;
 
@@ -33,11 +34,6 @@ export interface LineOwner extends Sender {
   onWarning(sentence: string): void;
   /** No more lines can be read. */
   onSpoolFailed(sentence: string): void;
-}
-
-/** A line in a sentence. */
-export function lineName(number: number): string {
-  return number === 0 ? "A line of the spool" : `Line ${number}`;
 }
 
 /** @throws {InputError} the spool cannot be used. */
@@ -68,7 +64,7 @@ async function ndjsonReading(topic: string, owner: LineOwner): Promise<Reading> 
       return { ...message, line: number };
     } catch (error) {
       if (!(error instanceof NdjsonError)) throw error;
-      owner.onBadLine(`Error: ${lineName(number)}: ${error.message}.`);
+      owner.onBadLine(sentenceForLine(error.message, number));
       return undefined;
     }
   };

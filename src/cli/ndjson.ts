@@ -108,7 +108,7 @@ export function parseNdjson(line: Buffer): NdjsonMessage | undefined {
   if (text.trim() === "") return undefined;
   const { topic, qos, retain, tst, properties, ...rest } = objectIn(text);
   return {
-    payload: payloadOf(rest),
+    payload: payloadOf(rest, text),
     properties: propertiesOf(properties),
     ...(isGiven(topic) && { topic: string("topic", topic) }),
     ...(isGiven(qos) && { qos: qosOf(qos) }),
@@ -128,7 +128,8 @@ function objectIn(text: string): JsonObject {
   return value;
 }
 
-function payloadOf(members: JsonObject): Buffer {
+/** @param text The line that the members stand in. */
+function payloadOf(members: JsonObject, text: string): Buffer {
   const { payload } = members;
   const coded = members["payload-base64"];
   if (coded !== undefined) {
@@ -138,12 +139,55 @@ function payloadOf(members: JsonObject): Buffer {
   if (payload === undefined) throw new NdjsonError("it has no payload");
   if (payload === null) return Buffer.alloc(0);
   if (typeof payload === "string") return Buffer.from(string("payload", payload));
-  try {
-    // A payload that is JSON, as -F %J prints it, goes out in its shortest form.
-    return Buffer.from(JSON.stringify(payload));
-  } catch {
-    // Reading takes no stack, writing does.
-    throw new NdjsonError("payload is nested too deeply");
+  // A payload that is JSON, as -F %J prints it, goes out as it stands there: printed anew, a long
+  // number would be another one.
+  return Buffer.from(memberText(text, "payload"));
+}
+
+/** The value of a member without white space. @param text An object, known to be JSON. */
+function memberText(text: string, wanted: string): string {
+  let value = "";
+  let depth = 0;
+  /** The token before, which is a key where a colon follows it. */
+  let before = "";
+  let isIn = false;
+  for (let at = 0; at < text.length; ) {
+    const end = tokenEnd(text, at);
+    const token = text.slice(at, end);
+    at = end;
+    if (token.trim() === "") continue;
+    if (token === "}" || token === "]") depth--;
+    if (depth === 0 || (depth === 1 && token === ",")) isIn = false;
+    if (isIn) value += token;
+    if (token === "{" || token === "[") depth++;
+    if (token === ":" && depth === 1 && JSON.parse(before) === wanted) {
+      isIn = true;
+      // Of two the last one counts, as everywhere.
+      value = "";
+    }
+    before = token;
+  }
+  return value;
+}
+
+/** What ends a number or a word. */
+const BREAK = /[\s"{}[\],:]/g;
+
+/** Where the token at `at` ends: a string, a number, a word, or one character that is neither. */
+function tokenEnd(text: string, at: number): number {
+  const first = text[at]!;
+  if (first === '"') return stringEnd(text, at);
+  BREAK.lastIndex = at;
+  const found = BREAK.exec(text)?.index ?? text.length;
+  return found === at ? at + 1 : found;
+}
+
+function stringEnd(text: string, at: number): number {
+  for (let end = text.indexOf('"', at + 1); ; end = text.indexOf('"', end + 1)) {
+    let slashes = 0;
+    while (text[end - 1 - slashes] === "\\") slashes++;
+    // An escaped quote does not end it.
+    if (slashes % 2 === 0) return end + 1;
   }
 }
 

@@ -31,6 +31,7 @@ import {
   isReaderGone,
   isRefusal,
   sentenceFor,
+  sentenceForLine,
   sentenceForPublish,
   systemText,
 } from "./trouble.ts";
@@ -199,7 +200,8 @@ class Publishing {
     const { values, properties, source } = this.request;
     const given = clientOptionsOf(values, properties, this.circumstances);
     const isLines = source.from === "lines" || source.from === "ndjson";
-    if (isLines && (values.qos === 2 || (source.from === "ndjson" && values.version === 5))) {
+    // A line of JSON may say that its message is of QoS 2.
+    if (isLines && (values.qos === 2 || source.from === "ndjson")) {
       this.lasting = lastingSession(given, clientIdMadeUp);
     }
     const options = this.lasting?.options ?? given;
@@ -360,10 +362,7 @@ class Publishing {
       const status = this.request.values.compatExit ? EXIT.ok : statusOf(error);
       this.fail(status, sentenceForPublish(error, number));
     } else if (isLine && error.code === "invalidArgument") {
-      this.fail(
-        EXIT.failure,
-        `Error: ${number > 0 ? `Line ${number}` : "A line of the spool"}: ${error.message}.`,
-      );
+      this.fail(EXIT.failure, sentenceForLine(error.message, number));
     } else this.failWith(error);
   }
 

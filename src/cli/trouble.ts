@@ -134,6 +134,21 @@ export function sentenceForPublish(error: ClientError, packetId: number): string
   return `Warning: Publish ${packetId} failed: ${reasonText(error.reasonCode ?? 0)}.`;
 }
 
+/** Characters of a phrase that quotes a line, which may be long. */
+const PHRASE_MAX = 200;
+
+/**
+ * The sentence for a line that is no message.
+ *
+ * @param why A phrase.
+ * @param number Of the line in the input, 0 where that was another run's.
+ */
+export function sentenceForLine(why: string, number: number): string {
+  const line = number === 0 ? "A line of the spool" : `Line ${number}`;
+  const isLong = why.length > PHRASE_MAX;
+  return `Error: ${line}: ${isLong ? `${why.slice(0, 100)}…${why.slice(-50)}` : why}.`;
+}
+
 /** Errors that are about a message. */
 const REFUSALS: readonly ClientErrorCode[] = [
   "publishRefused",
