@@ -130,6 +130,7 @@ const SUB: Program = {
   files: optionFiles("mosquitto_sub"),
   examples: [
     { text: "Print everything below home, with topics.", command: "ts-sub -t 'home/#' -v" },
+    { text: "Look at all topics at once, in a table.", command: "ts-sub -t '#' -w" },
     {
       text: "Wait ten seconds at most for one message.",
       command: "ts-sub -t home/attic -C 1 -W 10",

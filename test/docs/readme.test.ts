@@ -27,7 +27,8 @@ describe("README", () => {
     });
     expect(calls.length).toBeGreaterThan(8);
     for (const { line, name, words } of calls) {
-      const parsed = name === "pub" ? parsePub(words) : parseSub(words);
+      const onTerminal = { canAsk: () => true };
+      const parsed = name === "pub" ? parsePub(words, onTerminal) : parseSub(words, onTerminal);
       expect(parsed.ask, line).not.toBe("help");
     }
   });
