@@ -242,7 +242,7 @@ class Publishing {
     this.progress.working(() =>
       repeat > 1
         ? `${this.delivered} of ${repeat} messages sent`
-        : `Sending ${megabytes(payload.length)}`,
+        : `Sending ${size(payload.length)}`,
     );
     for (let i = 0; i < repeat && !this.isStopped; i++) {
       if (i > 0 && repeatDelaySeconds > 0) await this.pause(repeatDelaySeconds * 1000);
@@ -440,6 +440,6 @@ function lineCount(count: number): string {
   return count === 1 ? "1 line is" : `${count} lines are`;
 }
 
-function megabytes(bytes: number): string {
-  return `${(bytes / 1_000_000).toFixed(1)} MB`;
+function size(bytes: number): string {
+  return bytes < 100_000 ? `${bytes} bytes` : `${(bytes / 1_000_000).toFixed(1)} MB`;
 }

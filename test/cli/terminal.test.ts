@@ -227,6 +227,16 @@ describe("ts-pub on a terminal", ON_A_TERMINAL, () => {
     expect(terminal.screen).not.toContain("lines read");
   });
 
+  it("shows that a large file takes long", async () => {
+    await using broker = await ScriptedBroker.start({ onPublish: () => undefined });
+    const words = `${program("ts-pub")} ${broker.words.join(" ")} -t a -q 1 -f /dev/stdin`;
+    await using terminal = await inShell(`head -c 250000 /dev/zero | ${words}`);
+    await terminal.untilScreen(/Sending 0\.3 MB/);
+    for (const message of broker.all("publish")) broker.peer.acknowledge(message);
+    await terminal.untilScreen("status 0");
+    expect(terminal.screen.trim()).toBe("status 0");
+  });
+
   it("shows how far --repeat is", async () => {
     await using broker = await ScriptedBroker.start();
     const words = `${program("ts-pub")} ${broker.words.join(" ")} -t a -m x --repeat 3`;
