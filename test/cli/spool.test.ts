@@ -2,13 +2,34 @@
  * ts-pub --spool as a process: what is left in the file, whatever ends the run, and that the next
  * run sends it.
  */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { freePort, type Outcome, outcome, type Program, startOurs } from "../support/programs.ts";
+import { find } from "../support/peers.ts";
+import {
+  freePort,
+  type Outcome,
+  ourProgram,
+  outcome,
+  type Program,
+  start,
+  startOurs,
+} from "../support/programs.ts";
 import { waitFor } from "../support/wait-for.ts";
 import { ScriptedBroker } from "./scripted-broker.ts";
+
+const setpriv = find("setpriv");
+/** Root may do everything: another has to be tried. */
+const canBeNobody = setpriv !== undefined && process.getuid?.() === 0;
 
 let folder: string;
 let spool: string;
@@ -189,6 +210,20 @@ describe("a spool that cannot be used", () => {
       expect(stderr).toMatch(why);
     }
     expect(broker.received).toEqual([]);
+  });
+
+  it.skipIf(!canBeNobody)("may not be read, or not made, by who asks", async () => {
+    writeFileSync(spool, "", { mode: 0o600 });
+    chmodSync(folder, 0o755);
+    for (const path of [spool, join(folder, "new")]) {
+      const words = ["-p", "1", "-t", "a", "-l", "--spool", path];
+      const asNobody = ["--reuid=65534", "--regid=65534", "--clear-groups", process.execPath];
+      const program = start(setpriv, [...asNobody, ourProgram("ts-pub"), ...words]);
+      expect(await outcome(program, { input: "x\n" })).toMatchObject({
+        status: 1,
+        stderr: `Error: Unable to open spool "${path}": Permission denied.\n`,
+      });
+    }
   });
 
   it("had its last line cut short, which is dropped with a word", async () => {

@@ -4,6 +4,7 @@
  *     await using relay = await Relay.start(broker.port);
  *     relay.cutAfter(1000);      so many bytes further on, wherever in a packet that is
  *     relay.isDown = true;       and nobody gets through until it is false again
+ *     relay.isHeld = true;       and nothing gets through until `release`
  */
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 
@@ -13,10 +14,13 @@ export type Way = "to" | "from";
 export class Relay implements AsyncDisposable {
   /** Connections are broken as soon as they are made. */
   isDown = false;
+  /** Connections are made, and nothing gets through until `release`. */
+  isHeld = false;
   /** How often connections were cut. */
   cuts = 0;
   private readonly server: Server;
   private readonly pairs = new Set<() => void>();
+  private readonly held: (() => void)[] = [];
   private left: Record<Way, number> = { to: Infinity, from: Infinity };
 
   private constructor(targetPort: number) {
@@ -39,6 +43,12 @@ export class Relay implements AsyncDisposable {
     this.left[way] = bytes;
   }
 
+  /** Lets through what `isHeld` has held back. */
+  release(): void {
+    this.isHeld = false;
+    for (const join of this.held.splice(0)) join();
+  }
+
   /** Cuts every connection now. */
   cut(): void {
     this.cuts++;
@@ -55,6 +65,10 @@ export class Relay implements AsyncDisposable {
     if (this.isDown) {
       near.on("error", () => undefined);
       near.destroy();
+      return;
+    }
+    if (this.isHeld) {
+      this.held.push(() => this.join(near, targetPort));
       return;
     }
     const far = connect(targetPort, "127.0.0.1");
