@@ -19,6 +19,26 @@ _ts_broker() {
     fi
     return
   fi
+  if ((COMP_CWORD == 1)); then _ts_broker_offer -W passwd; fi
+  if ((COMP_CWORD > 1)) && [[ "${COMP_WORDS[1]}" == passwd ]]; then
+    _ts_broker_offer -W '-b -c -D -U -H -I --help'
+    if ((COMP_CWORD == 2)); then
+      _ts_broker_offer -W ''
+    else
+      _ts_broker_offer -f
+    fi
+    return
+  fi
+  if ((COMP_CWORD == 1)); then _ts_broker_offer -W check-acl; fi
+  if ((COMP_CWORD > 1)) && [[ "${COMP_WORDS[1]}" == check-acl ]]; then
+    _ts_broker_offer -W '-c --config-file -i --client-id -p --port --help'
+    if ((COMP_CWORD == 2)); then
+      _ts_broker_offer -W ''
+    else
+      _ts_broker_offer -f
+    fi
+    return
+  fi
   case "$prev" in
     -c | --config-file) _ts_broker_offer -f; return ;;
     -p | --port) return ;;

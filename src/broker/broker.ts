@@ -20,7 +20,7 @@ import type { RestoredDelivery, RestoredState } from "./durable/restored.ts";
 import { type OnDurable, type Store, type StoreOwner, VolatileStore } from "./durable/store.ts";
 import { distribute } from "./fan-out.ts";
 import { Kept } from "./kept.ts";
-import { BROKER_SOURCE, type Message, madeMessage } from "./message.ts";
+import { BROKER_SOURCE, type Message, madeMessage, type Source } from "./message.ts";
 import { handedOn } from "./on/publish.ts";
 import { Retained } from "./retained.ts";
 import { isReserved, type Route, Router } from "./router.ts";
@@ -81,6 +81,8 @@ export class Broker implements StoreOwner {
   readonly chance: Chance;
   readonly authenticator: Authenticator | null;
   readonly access: Access | null;
+  /** Of the rules that `access` goes by. */
+  accessVersion = 1;
   readonly version: string;
   readonly epoch: number;
   readonly memory: Memory;
@@ -114,7 +116,7 @@ export class Broker implements StoreOwner {
     this.memory = parts.memory ?? UNKNOWN_MEMORY;
     const onDurable: OnDurable = (position) => this.held.onDurable(position);
     this.store = parts.store?.(onDurable, this) ?? new VolatileStore(onDurable);
-    this.router = new Router(parts.settings.routesMax);
+    this.router = new Router(parts.settings.routesMax, this.access);
     this.trace = new Trace(parts.log);
     this.sessions = new Sessions(this, parts.packetIdMax ?? 65_535);
     if (parts.restored !== undefined) restore(this, parts.restored);
@@ -202,6 +204,21 @@ export class Broker implements StoreOwner {
   reconfigure(settings: BrokerSettings): void {
     this.settings = settings;
     this.sys.reconfigure();
+  }
+
+  /**
+   * Who may come in, publish and receive has changed.
+   *
+   * @param mayStay Whether a client that is there would still be let in.
+   */
+  onAccessChanged(mayStay: (source: Source) => boolean): void {
+    this.accessVersion++;
+    this.router.generation++;
+    const code = REASONS.notAuthorized.code;
+    for (const connection of [...this.connections]) {
+      if (connection.session === null || mayStay(connection.session.source)) continue;
+      connection.end({ why: "not authorised", code, will: true });
+    }
   }
 
   publishWill(session: Session, will: PendingWill): void {

@@ -72,14 +72,17 @@ export class Connection implements FrameSink {
   readonly repeated = new Set<number>();
   /** The client's Receive Maximum, 0 when it named none. */
   receiveMaximum = 0;
-  /** CONNACK waits for the store. */
-  awaitsStore = false;
+  /** CONNACK waits: for who judges the client, or for the store. */
+  awaitsConnack = false;
+  /** The topic that the client may publish to, and the rules by which it may. */
+  permitted: Route | null = null;
+  permittedBy = 0;
   /** Whether it has sent anything that the store was told of. */
   hasRecorded = false;
   private readonly frames: FrameReader;
   private lastHeard: number;
   private isPaused = false;
-  /** What came behind a CONNECT whose CONNACK waits for the store. */
+  /** What came behind a CONNECT whose CONNACK waits. */
   private deferred: Buffer[] | null = null;
   /** Bytes of a CONNECT just read whose CONNACK has to wait; 0 otherwise. */
   private connectSize = 0;
@@ -215,7 +218,7 @@ export class Connection implements FrameSink {
 
   /** CONNACK may go out: from here on the client is there. */
   accept(connack: Buffer): void {
-    this.awaitsStore = false;
+    this.awaitsConnack = false;
     this.send(connack);
     this.isLive = true;
     const { deferred } = this;
@@ -282,8 +285,8 @@ export class Connection implements FrameSink {
       this.broker.counters.packetsReceived++;
       this.checkConnectSize(bodyEnd - packetStart);
       onConnect(this, bytes, head, bodyStart, bodyEnd);
-      if (this.awaitsStore) this.connectSize = bodyEnd - packetStart;
-      return this.isOpen && !this.awaitsStore;
+      if (this.awaitsConnack) this.connectSize = bodyEnd - packetStart;
+      return this.isOpen && !this.awaitsConnack;
     }
     this.broker.counters.packetsReceived++;
     this.checkPacketSize(head, bodyEnd - packetStart);

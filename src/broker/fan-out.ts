@@ -8,9 +8,10 @@
 import { splitFrames } from "../core/codec/frame.ts";
 import type { Qos } from "../core/codec/packets.ts";
 import { PublishView, readPublish } from "../core/codec/publish.ts";
+import type { Share } from "../core/topic/share.ts";
 import type { Broker } from "./broker.ts";
 import type { Connection } from "./connection.ts";
-import { Message, NO_PROPERTY_BYTES } from "./message.ts";
+import { Message, NO_PROPERTY_BYTES, type Topic } from "./message.ts";
 import type { Route } from "./router.ts";
 import type { Run } from "./run.ts";
 import { QueuedMessage, type Session, type Subscription } from "./session.ts";
@@ -25,7 +26,7 @@ export function distribute(broker: Broker, message: Message, route: Route): bool
     for (let i = 0; i < direct.length; i++) deliver(broker, direct[i]!, message);
   }
   for (let i = 0; i < shares.length; i++) {
-    const member = shares[i]!.take();
+    const member = takeMember(broker, shares[i]!, message.topic);
     if (member !== undefined) deliver(broker, member, message);
   }
   return direct.length + shares.length > 0;
@@ -42,6 +43,20 @@ export function deliver(broker: Broker, subscription: Subscription, message: Mes
   enqueue(broker, session, message, qos, retain, subscription.identifier);
 }
 
+/** The member of `share` whose turn it is, of those that may receive the topic. */
+function takeMember(
+  { access }: Broker,
+  share: Share<Subscription>,
+  { name }: Topic,
+): Subscription | undefined {
+  if (access === null) return share.take();
+  for (let left = share.size; left > 0; left--) {
+    const member = share.take()!;
+    if (access.mayReceive(member.session.source, name)) return member;
+  }
+  return undefined;
+}
+
 /** Sends `message` to the session's client now, or keeps it for later, or drops it at a limit. */
 export function enqueue(
   broker: Broker,
@@ -51,8 +66,6 @@ export function enqueue(
   retain: boolean,
   identifier: number,
 ): void {
-  const { access } = broker;
-  if (access !== null && !access.mayReceive(session.source, message.topic.name)) return;
   const { connection } = session;
   if (qos === 0) {
     if (connection?.isLive && session.waitingQos0 === 0) {
@@ -122,13 +135,12 @@ export function deliverRun(
   publisher.route = route;
   const { direct, shares, distinct } = route;
   const { version, clientId } = publisher;
-  const plain = distinct && broker.access === null;
   let others: Subscription[] | null = null;
   for (let i = 0; i < direct.length; i++) {
     const subscription = direct[i]!;
     const { connection } = subscription.session;
     if (
-      plain &&
+      distinct &&
       connection?.isLive &&
       connection.outlet.takesRuns(version) &&
       subscription.session.waitingQos0 === 0 &&
@@ -185,7 +197,7 @@ function deliverSingly(
       );
       for (const subscription of recipients) deliver(broker, subscription, message);
       for (const share of route.shares) {
-        const member = share.take();
+        const member = takeMember(broker, share, route);
         if (member !== undefined) deliver(broker, member, message);
       }
       return true;

@@ -18,13 +18,17 @@ import { Share } from "../core/topic/share.ts";
 import { TopicTrie } from "../core/topic/trie.ts";
 import { exactCopy, type Topic } from "./message.ts";
 import type { Session, Subscription } from "./session.ts";
+import type { Access } from "./world.ts";
 
 /** A remembered topic counts for one more with every 2^8 characters. */
 const TOPIC_UNITS_BITS = 8;
 
 /** Where the messages of one topic go. */
 export interface Route extends Topic {
-  /** One copy for each of these (mosquitto sends one for each matching subscription). */
+  /**
+   * One copy for each of these (mosquitto sends one for each matching subscription). Who may not
+   * receive the topic is not among them.
+   */
   direct: readonly Subscription[];
   /** One copy for one member of each of these. */
   shares: readonly Share<Subscription>[];
@@ -49,6 +53,7 @@ export class Router {
   generation = 1;
   private readonly trie = new TopicTrie<Subscribers>();
   private readonly routesMax: number;
+  private readonly access: Access | null;
   /** Two halves: when the younger is full it becomes the older one, and the older is dropped. */
   private young = new Map<string, Route>();
   private old = new Map<string, Route>();
@@ -57,8 +62,9 @@ export class Router {
   private directCount = 0;
   private sharedCount = 0;
 
-  constructor(routesMax: number) {
+  constructor(routesMax: number, access: Access | null = null) {
     this.routesMax = routesMax;
+    this.access = access;
   }
 
   /** Subscriptions that are not shared, and shared ones. */
@@ -171,8 +177,12 @@ export class Router {
   private workOut(route: Route): Route {
     const direct: Subscription[] = [];
     const shares: Share<Subscription>[] = [];
+    const { access } = this;
     this.trie.matchName(route.name, (subscribers) => {
-      for (const subscription of subscribers.direct.values()) direct.push(subscription);
+      for (const subscription of subscribers.direct.values()) {
+        const { source } = subscription.session;
+        if (access?.mayReceive(source, route.name) !== false) direct.push(subscription);
+      }
       for (const share of subscribers.shares.values()) shares.push(share);
     });
     route.direct = direct;

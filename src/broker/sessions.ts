@@ -73,7 +73,10 @@ export class Sessions implements SessionOwner {
     }
     const present = session !== undefined;
     session ??= this.create(source);
+    const { username, port } = session.source;
     session.source = source;
+    // Routes hold what the one before might receive.
+    if (username !== source.username || port !== source.port) this.broker.router.generation++;
     session.will = null;
     session.connection = connection;
     this.connected++;
@@ -96,7 +99,7 @@ export class Sessions implements SessionOwner {
 
   /** CONNACK goes out when the store has the session. What comes in meanwhile waits. */
   acceptWhenSafe(connection: Connection, connack: Buffer): void {
-    connection.awaitsStore = true;
+    connection.awaitsConnack = true;
     this.broker.held.holdAccept(connection, this.broker.store.position, connack);
   }
 

@@ -50,18 +50,31 @@ export interface Identity {
   readonly clientId: string;
   /** Null when the client gave none. */
   readonly username: string | null;
+  /** Of the listener it came through, for rules may be a listener's own. */
+  readonly port: number;
 }
 
-export type Credentials = Identity & {
+export interface Credentials {
+  readonly clientId: string;
+  readonly username: string;
   readonly password: Buffer | null;
-};
-
-/** Lets clients in. */
-export interface Authenticator {
-  authenticate(credentials: Credentials): "granted" | "denied";
+  readonly port: number;
+  /** As the log shows the peer. */
+  readonly address: string;
 }
 
-/** Says what a client may publish and receive. */
+/** Lets clients in that name a user. */
+export interface Authenticator {
+  /** Whether there is anything to judge by at this listener; if not, allow_anonymous decides. */
+  isAskedAt(port: number): boolean;
+  /** @param onVerdict Told once, before this returns or in a turn of its own. */
+  authenticate(credentials: Credentials, onVerdict: (isGranted: boolean) => void): void;
+}
+
+/**
+ * Says what a client may publish and receive. The answers are remembered: whoever changes the rules
+ * says so with `Broker.onAccessChanged`.
+ */
 export interface Access {
   mayPublish(identity: Identity, topic: string): boolean;
   mayReceive(identity: Identity, topic: string): boolean;

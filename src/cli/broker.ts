@@ -1,5 +1,6 @@
 /** ts-broker: the broker as a program, with mosquitto's words, log lines and exit statuses. */
 import { readdirSync, readFileSync } from "node:fs";
+import { basename } from "node:path";
 import { type BrokerRequest, type BrokerValues, parseBroker } from "../options/broker.ts";
 import { ConfigurationReader, type Files } from "../options/conf/conf-file.ts";
 import type { Configuration, LogConfiguration } from "../options/conf/configuration.ts";
@@ -32,11 +33,8 @@ export type BrokerStreams = Streams & Pick<NodeJS.Process, "env" | "on" | "execP
 
 /** Runs ts-broker. @returns The exit status, once the broker has stopped. */
 export async function main(io: BrokerStreams): Promise<number> {
-  const [first, ...words] = wordsOf(io);
-  if (first === "db") {
-    const { runDb } = await import("./db.ts");
-    return runDb(io, words);
-  }
+  const status = await runCommand(io);
+  if (status !== undefined) return status;
   const log = new LogSinks(FIRST_LOG, io, stampOf);
   const reader = new ConfigurationReader(FILES, (type, text) => log.write(type, text));
   let request: BrokerRequest;
@@ -58,6 +56,29 @@ export async function main(io: BrokerStreams): Promise<number> {
     return startInBackground(io, DAEMON_MARK);
   }
   return new BrokerProgram(io, request.values, reader, log).run();
+}
+
+/** Carries out one of the broker's other commands; undefined when it is to be a broker. */
+async function runCommand(io: BrokerStreams): Promise<number | undefined> {
+  const all = wordsOf(io);
+  const [first, ...words] = all;
+  if (basename(io.argv[1] ?? "") === "mosquitto_passwd") {
+    return (await import("./passwd.ts")).runPasswd(io, all);
+  }
+  switch (first) {
+    case "db":
+      return (await import("./db.ts")).runDb(io, words);
+    case "passwd":
+      return (await import("./passwd.ts")).runPasswd(io, words);
+    case "check-acl":
+      return (await import("./check-acl.ts")).runCheckAcl(io, words, (path) => {
+        const reader = new ConfigurationReader(FILES, () => undefined);
+        readInto(reader, path);
+        return reader.complete({ ports: [], verbose: false, quiet: false }, io.env);
+      });
+    default:
+      return undefined;
+  }
 }
 
 /** In the environment of the process that goes on in the background. */
@@ -90,7 +111,12 @@ class BrokerProgram {
       this.openLog(configuration.log);
       this.announce(configuration);
       const { log } = this;
-      this.server = await RunningServer.start({ configuration, log, version: VERSION });
+      this.server = await RunningServer.start({
+        configuration,
+        env: this.io.env,
+        log,
+        version: VERSION,
+      });
       log.write("information", `ts-broker version ${VERSION} running`);
       this.leaveTerminal();
       await stopped;

@@ -35,8 +35,8 @@ export async function runDb(io: Streams, words: readonly string[]): Promise<numb
     return FAILURE;
   }
   if (request.ask === "help") {
-    const { dbUsageText } = await import("./help.ts");
-    await say(io.stdout, dbUsageText());
+    const { commandUsageText } = await import("./help.ts");
+    await say(io.stdout, commandUsageText("db"));
     return OK;
   }
   try {

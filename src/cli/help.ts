@@ -26,7 +26,7 @@ export function brokerVersionText(): string {
   return versionText("ts-broker");
 }
 
-/** What the broker prints for db --help. */
-export function dbUsageText(): string {
-  return renderCommandHelp("ts-broker", "db", VERSION);
+/** What the broker prints for --help behind one of its commands. */
+export function commandUsageText(command: string): string {
+  return renderCommandHelp("ts-broker", command, VERSION);
 }

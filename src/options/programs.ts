@@ -5,8 +5,10 @@
  * Loaded only to print: a run that asks for no help pays nothing for these texts.
  */
 import { BROKER_OPTIONS } from "./broker.ts";
+import { CHECK_ACL_OPTIONS } from "./check-acl.ts";
 import { DB_ACTIONS, DB_OPTIONS } from "./db.ts";
 import type { OptionTable } from "./option.ts";
+import { PASSWD_OPTIONS } from "./passwd.ts";
 import { PUB_OPTIONS } from "./pub.ts";
 import { RR_OPTIONS } from "./rr.ts";
 import { SUB_OPTIONS } from "./sub.ts";
@@ -235,12 +237,67 @@ const DB: Command = {
   ],
 };
 
+const PASSWD: Command = {
+  name: "passwd",
+  brief: "Keep users and passwords in a file",
+  actions: {},
+  usage: [
+    "[-H NAME] [-I COUNT] [-c | -D] FILE USER",
+    "[-H NAME] [-I COUNT] [-c] -b FILE USER PASSWORD",
+    "-U FILE",
+  ],
+  description: [
+    [
+      "Adds a user to a password_file, or gives it another password, as mosquitto_passwd(1) does.",
+      "A link to ts-broker of that name is the same.",
+    ].join(" "),
+    [
+      "The file is replaced as a whole, and keeps its owner and permissions. A broker reads it",
+      "again at SIGHUP.",
+    ].join(" "),
+    [
+      "The exit status is 0 when the file is as it was to be, 2 when the two passwords that were",
+      "typed are not the same, and else 1.",
+    ].join(" "),
+  ],
+  options: PASSWD_OPTIONS,
+  examples: [
+    { text: "Make a file with its first user.", command: "ts-broker passwd -c users ann" },
+    { text: "Take a user out.", command: "ts-broker passwd -D users ann" },
+  ],
+};
+
+const CHECK_ACL: Command = {
+  name: "check-acl",
+  brief: "Say what a client may do, and by which rule",
+  actions: {},
+  usage: ["-c FILE [--client-id ID] [-p PORT] USER TOPIC"],
+  description: [
+    [
+      "Says whether a client with the user name USER, or - for none, may read and write TOPIC by",
+      "the acl_file of a configuration, and names the file and line of the rule that decides.",
+    ].join(" "),
+  ],
+  options: CHECK_ACL_OPTIONS,
+  examples: [
+    {
+      text: "Say whether ann may publish there.",
+      command: "ts-broker check-acl -c broker.conf ann house/heating",
+    },
+  ],
+};
+
 const BROKER: Program = {
   name: "ts-broker",
   section: 8,
   summary: "an MQTT broker",
-  commands: [DB],
-  usage: ["[-c config_file] [-d] [-h] [-p port] [-v]", "db {dump | check} FILE"],
+  commands: [DB, PASSWD, CHECK_ACL],
+  usage: [
+    "[-c config_file] [-d] [-h] [-p port] [-v]",
+    "db {dump | check} FILE",
+    "passwd [-b] [-c | -D | -U] FILE [USER] [PASSWORD]",
+    "check-acl -c FILE USER TOPIC",
+  ],
   description: [
     "Takes MQTT 3.1, 3.1.1 and 5.0 clients and hands messages from publishers to subscribers.",
     [

@@ -13,6 +13,7 @@ import { Listeners } from "./listeners.ts";
 import type { LogSinks } from "./log-sinks.ts";
 import type { Persistence } from "./persistence.ts";
 import { reloaded } from "./reload.ts";
+import { Security } from "./security.ts";
 import { brokerSettings } from "./settings.ts";
 import { treeText } from "./tree.ts";
 
@@ -25,6 +26,8 @@ export interface ServerParts {
   readonly configuration: Configuration;
   readonly log: LogSinks;
   readonly version: string;
+  /** Of the process. */
+  readonly env: Readonly<Record<string, string | undefined>>;
 }
 
 export class RunningServer {
@@ -33,14 +36,24 @@ export class RunningServer {
   private readonly listeners: Listeners;
   private readonly log: LogSinks;
   private readonly persistence: Persistence | null;
+  private readonly security: Security;
   private configuration: Configuration;
 
-  private constructor({ configuration, log, version }: ServerParts, kept: Persistence | null) {
+  private constructor({ configuration, env, log, version }: ServerParts, kept: Persistence | null) {
     this.configuration = configuration;
     this.persistence = kept;
     this.log = log;
     const now = performance.now();
+    this.security = new Security(configuration, {
+      log,
+      env,
+      begin: () => this.turn.begin(),
+      now: () => performance.now(),
+      wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms).unref()),
+    });
     this.broker = new Broker({
+      authenticator: this.security,
+      access: this.security,
       settings: brokerSettings(configuration),
       log,
       chance: { bytes: (count) => randomBytes(count) },
@@ -94,11 +107,13 @@ export class RunningServer {
         "Error: Listeners cannot be added, changed or removed by a reload.",
       );
     }
+    const mayStay = this.security.reload(configuration);
     this.log.open(configuration.log);
     this.configuration = reloaded(this.configuration, configuration);
     this.turn.begin();
     this.broker.reconfigure(brokerSettings(this.configuration));
     this.listeners.reconfigure(this.configuration);
+    this.broker.onAccessChanged(mayStay);
     this.autosave();
   }
 

@@ -1,6 +1,6 @@
 /** MQTT 5.0 §3.1, §3.1.2.1 to §3.1.2.3: the first packet, its protocol name, version and flags. */
 import { describe, expect, it } from "vitest";
-import { BrokerWorld } from "../support/broker-world.ts";
+import { BrokerWorld, judging } from "../support/broker-world.ts";
 import { field, type Part, packet, rawConnect } from "../support/raw-packets.ts";
 
 describe("the first packet", () => {
@@ -202,12 +202,10 @@ describe("the connect flags", () => {
     const seen: unknown[] = [];
     const world = new BrokerWorld({
       parts: {
-        authenticator: {
-          authenticate: ({ clientId, username, password }) => {
-            seen.push(clientId, username, password?.toString());
-            return "granted";
-          },
-        },
+        authenticator: judging(({ clientId, username, password }) => {
+          seen.push(clientId, username, password?.toString());
+          return true;
+        }),
       },
     });
     const watcher = world.client();

@@ -1,6 +1,6 @@
 /** MQTT 5.0 §3.1.4: what the broker does with a CONNECT: refuses it, takes over, lets in. */
 import { describe, expect, it } from "vitest";
-import { BrokerWorld, type WorldOptions } from "../support/broker-world.ts";
+import { BrokerWorld, judging, type WorldOptions } from "../support/broker-world.ts";
 import { field, packet, rawConnect } from "../support/raw-packets.ts";
 
 describe("a CONNECT that breaks the format", () => {
@@ -52,7 +52,7 @@ describe("a client that is not welcome", () => {
     ["of a version not served", { listener: { acceptProtocolVersions: [4] } }, 0x84],
     [
       "of another password",
-      { parts: { authenticator: { authenticate: () => "denied" } } },
+      { parts: { authenticator: judging(() => false) } },
       // mosquitto says 0x87, and 5 before 5.0, for a wrong password too (h.7).
       0x87,
     ],

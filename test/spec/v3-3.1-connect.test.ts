@@ -1,6 +1,6 @@
 /** MQTT 3.1.1 §3.1: CONNECT, but for sessions, wills and client identifiers, which have files. */
 import { describe, expect, it } from "vitest";
-import { BrokerWorld } from "../support/broker-world.ts";
+import { BrokerWorld, judging } from "../support/broker-world.ts";
 import { field, packet as frame } from "../support/raw-packets.ts";
 import { CLOSED, connect4, firstOutcome, outcome } from "../support/wire.ts";
 
@@ -72,11 +72,11 @@ describe("CONNECT", () => {
 
   it("[MQTT-3.1.2-19] [MQTT-3.1.2-21] reads user name and password where their flags say", () => {
     const asked: unknown[] = [];
-    const authenticate = (credentials: unknown) => {
-      asked.push(credentials);
-      return "granted" as const;
-    };
-    const world = new BrokerWorld({ parts: { authenticator: { authenticate } } });
+    const authenticator = judging(({ clientId, username, password }) => {
+      asked.push({ clientId, username, password });
+      return true;
+    });
+    const world = new BrokerWorld({ parts: { authenticator } });
     const payload = [C, field("t"), field("m"), field("u"), field("p")];
     world.peer().send(connect4(0xc6, ...payload));
     world.peer().send(connect4(0x82, C, field("v")));

@@ -1,6 +1,6 @@
 /** MQTT 3.1.1 §3.1.2.4, §3.1.3.1, §3.2 and §4.1: sessions, their identifiers, Session Present. */
 import { describe, expect, it } from "vitest";
-import { BrokerWorld } from "../support/broker-world.ts";
+import { BrokerWorld, judging } from "../support/broker-world.ts";
 import { field } from "../support/raw-packets.ts";
 import { connect4, firstOutcome, publish } from "../support/wire.ts";
 
@@ -141,8 +141,8 @@ describe("Session Present", () => {
 
   it("[MQTT-3.2.2-4] [MQTT-3.2.2-5] is 0 in a refusal, though there is a session; then it closes", () => {
     let granted = true;
-    const authenticate = () => (granted ? ("granted" as const) : ("denied" as const));
-    const world = new BrokerWorld({ version: 4, parts: { authenticator: { authenticate } } });
+    const authenticator = judging(() => granted);
+    const world = new BrokerWorld({ version: 4, parts: { authenticator } });
     world.client({ ...KEPT, username: "u" }).disconnect();
     granted = false;
     const peer = world.peer(KEPT);

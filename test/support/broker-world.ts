@@ -32,7 +32,7 @@ import {
   DEFAULT_SETTINGS,
   type ListenerSettings,
 } from "../../src/broker/settings.ts";
-import type { Link, LogType } from "../../src/broker/world.ts";
+import type { Authenticator, Credentials, Link, LogType } from "../../src/broker/world.ts";
 import { BufferPool, OutBuffer } from "../../src/core/base/out-buffer.ts";
 import { Prng } from "../../src/core/base/prng.ts";
 import type { Version } from "../../src/core/codec/packets.ts";
@@ -64,6 +64,33 @@ export interface ClientOptions extends ConnectOptions {
 export interface LogLine {
   readonly type: LogType;
   readonly text: string;
+}
+
+/** Judges clients that name a user at once, by what it is told. */
+export function judging(isGranted: (credentials: Credentials) => boolean): Authenticator {
+  return {
+    isAskedAt: () => true,
+    authenticate: (credentials, onVerdict) => onVerdict(isGranted(credentials)),
+  };
+}
+
+/** Judges when it is told to. */
+export class SlowAuthenticator implements Authenticator {
+  /** What was asked and has no answer, oldest first. */
+  readonly asked: { readonly credentials: Credentials; answer(isGranted: boolean): void }[] = [];
+
+  isAskedAt(): boolean {
+    return true;
+  }
+
+  authenticate(credentials: Credentials, answer: (isGranted: boolean) => void): void {
+    this.asked.push({ credentials, answer });
+  }
+
+  /** Answers the oldest question. */
+  answer(isGranted: boolean): void {
+    this.asked.shift()!.answer(isGranted);
+  }
 }
 
 export class BrokerWorld {

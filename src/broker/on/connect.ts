@@ -58,13 +58,13 @@ export function onConnect(
   connection.outlet.packetSizeMax = packet.properties.maximumPacketSize ?? Number.POSITIVE_INFINITY;
   const clientId = clientIdOf(connection, packet);
   if (clientId === null || !isWelcome(connection, packet, clientId)) return;
-  comeIn(connection, packet, clientId);
+  authenticate(connection, packet, clientId);
 }
 
-/** Whether limits and rules let the client in; if not, it has been answered. */
+/** Whether what it asks for lets the client in; if not, it has been answered. */
 function isWelcome(connection: Connection, packet: ConnectPacket, clientId: string): boolean {
-  const { broker, listener } = connection;
-  const { settings } = broker;
+  const { listener } = connection;
+  const { settings } = connection.broker;
   if (!listener.acceptProtocolVersions.includes(packet.version)) {
     return refuse(connection, "unsupportedProtocolVersion", "unsupported protocol version");
   }
@@ -77,30 +77,43 @@ function isWelcome(connection: Connection, packet: ConnectPacket, clientId: stri
       return refuse(connection, "clientIdentifierNotValid", "keepalive too long");
     }
   }
-  if (
-    !clientId.startsWith(settings.clientidPrefixes) ||
-    !isKnownUser(connection, packet, clientId)
-  ) {
+  if (!clientId.startsWith(settings.clientidPrefixes)) {
     return refuse(connection, "notAuthorized", "not authorised");
-  }
-  const isNew = broker.sessions.get(clientId) === undefined;
-  if (
-    isNew &&
-    settings.globalMaxClients >= 0 &&
-    broker.sessions.count >= settings.globalMaxClients
-  ) {
-    return refuse(connection, "serverBusy", "server busy");
   }
   return true;
 }
 
-function isKnownUser(connection: Connection, packet: ConnectPacket, clientId: string): boolean {
-  const { authenticator } = connection.broker;
-  if (authenticator === null) return connection.listener.allowAnonymous;
-  const username = packet.username ?? null;
-  const password = packet.password ?? null;
-  if (username === null) return connection.listener.allowAnonymous;
-  return authenticator.authenticate({ clientId, username, password }) === "granted";
+/** Has the client judged, now or later: what it sends meanwhile waits. */
+function authenticate(connection: Connection, packet: ConnectPacket, clientId: string): void {
+  const { broker, listener, link } = connection;
+  const { authenticator } = broker;
+  const { username, password = null } = packet;
+  const { port } = listener;
+  if (username === undefined || !authenticator?.isAskedAt(port)) {
+    onVerdict(connection, packet, clientId, listener.allowAnonymous);
+    return;
+  }
+  connection.awaitsConnack = true;
+  const { address } = link;
+  authenticator.authenticate({ clientId, username, password, port, address }, (isGranted) => {
+    connection.awaitsConnack = false;
+    if (connection.isOpen) onVerdict(connection, packet, clientId, isGranted);
+  });
+}
+
+function onVerdict(
+  connection: Connection,
+  packet: ConnectPacket,
+  clientId: string,
+  isGranted: boolean,
+): void {
+  const { sessions, settings } = connection.broker;
+  const { globalMaxClients } = settings;
+  const isNew = sessions.get(clientId) === undefined;
+  if (!isGranted) refuse(connection, "notAuthorized", "not authorised");
+  else if (isNew && globalMaxClients >= 0 && sessions.count >= globalMaxClients) {
+    refuse(connection, "serverBusy", "server busy");
+  } else comeIn(connection, packet, clientId);
 }
 
 /** The identifier the client goes by, made up if need be; null when it was refused for it. */

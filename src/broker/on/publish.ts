@@ -232,7 +232,7 @@ function checkOffered(connection: Connection, view: PublishView): void {
 
 /** Reason code that a well-formed message is turned away with, 0 to take it. */
 function refusalOf(connection: Connection, view: PublishView, route: Route): number {
-  const { broker, session } = connection;
+  const { broker } = connection;
   const limit = broker.settings.messageSizeLimit;
   const size = view.payloadEnd - view.payloadStart;
   if (limit > 0 && size > limit) {
@@ -240,8 +240,7 @@ function refusalOf(connection: Connection, view: PublishView, route: Route): num
     // ~[MQTT5-3.4.2-1] ~[MQTT5-3.5.2-1] Neither packet lists this code; it is mosquitto's.
     return REASONS.packetTooLarge.code;
   }
-  const { access } = broker;
-  if (route.reserved || (access !== null && !access.mayPublish(session!.source, route.name))) {
+  if (route.reserved || !isPermitted(connection, route)) {
     if (broker.log.debug) broker.trace.deniedPublish(connection, view, route.name);
     return REASONS.notAuthorized.code;
   }
@@ -249,6 +248,17 @@ function refusalOf(connection: Connection, view: PublishView, route: Route): num
     return REASONS.quotaExceeded.code;
   }
   return 0;
+}
+
+/** Whether the rules let the client publish there. It mostly publishes where it did before. */
+function isPermitted(connection: Connection, route: Route): boolean {
+  const { access, accessVersion } = connection.broker;
+  if (access === null) return true;
+  if (connection.permitted === route && connection.permittedBy === accessVersion) return true;
+  if (!access.mayPublish(connection.session!.source, route.name)) return false;
+  connection.permitted = route;
+  connection.permittedBy = accessVersion;
+  return true;
 }
 
 /**

@@ -106,6 +106,7 @@ function sendRetained(connection: Connection, subscription: Subscription): void 
       return;
     }
     if (noLocal && message.source.clientId === session.clientId) return;
+    if (broker.access?.mayReceive(session.source, message.topic.name) === false) return;
     const lower = message.qos < qos ? message.qos : qos;
     const granted = broker.settings.upgradeOutgoingQos ? qos : lower;
     enqueue(broker, session, message, granted, true, identifier);

@@ -47,6 +47,9 @@ export interface ListenerConfiguration extends Address {
   readonly maxTopicAliasBroker: number;
   readonly mountPoint: string;
   readonly useUsernameAsClientid: boolean;
+  /** Paths, from the working directory unless absolute. */
+  readonly aclFile: string | undefined;
+  readonly passwordFile: string | undefined;
 }
 
 export interface LogConfiguration {
@@ -214,6 +217,8 @@ function listenerConfiguration(
     ...address,
     allowAnonymous: listenerAllowAnonymous ?? security.allowAnonymous ?? localOnly,
     allowZeroLengthClientid: security.allowZeroLengthClientid,
+    aclFile: security.aclFile,
+    passwordFile: security.passwordFile,
     autoIdPrefix: listenerAutoIdPrefix ?? security.autoIdPrefix ?? "auto-",
   };
 }

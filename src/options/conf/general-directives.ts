@@ -362,6 +362,20 @@ const ACCESS_ROWS = {
 
 /** What per_listener_settings makes the listener's. */
 export const SECURITY_DIRECTIVES = {
+  aclFile: text({
+    name: "acl_file",
+    value: "FILE",
+    group: ACCESS,
+    scope: "security",
+    reload: "yes",
+    text: [
+      "The rules by which clients may publish and receive. Each line is topic",
+      "[read|write|readwrite|deny] FILTER, user NAME, whose rules follow, or pattern with the same",
+      "words, where a level may be %c for the client identifier and %u for the user name.",
+      "What stands before the first user is for clients without one. What no rule allows is denied.",
+    ].join(" "),
+    fallback: undefined,
+  }),
   allowAnonymous: boolean({
     name: "allow_anonymous",
     group: ACCESS,
@@ -395,6 +409,19 @@ export const SECURITY_DIRECTIVES = {
       "The default is auto-. Deprecated in favour of listener_auto_id_prefix.",
     ].join(" "),
     check: (prefix) => refuseLongPrefix("auto_id_prefix", prefix),
+    fallback: undefined,
+  }),
+  passwordFile: text({
+    name: "password_file",
+    value: "FILE",
+    group: ACCESS,
+    scope: "security",
+    reload: "yes",
+    text: [
+      "Users and their hashed passwords, as ts-broker passwd and mosquitto_passwd write them.",
+      "A client that names a user is let in with that user's password only. On a reload, clients",
+      "whose line has changed or gone are disconnected.",
+    ].join(" "),
     fallback: undefined,
   }),
 } as const;

@@ -23,7 +23,7 @@ const TLS = [
   "psk_file",
 ];
 
-const ACCESS = ["acl_file", "password_file", "auth_plugin_deny_special_chars"];
+const ACCESS = ["auth_plugin_deny_special_chars"];
 
 const LISTENER = [
   "http_dir",

@@ -234,7 +234,7 @@ describe("a line that cannot be", () => {
   });
 
   it.each([
-    ["password_file /x", "password_file"],
+    ["psk_file /x", "psk_file"],
     ["plugin /lib/x.so", "plugin"],
     ["auth_plugin_deny_special_chars true", "auth_plugin_deny_special_chars"],
     ["connection x", "connection"],

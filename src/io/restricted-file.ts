@@ -1,0 +1,38 @@
+/**
+ * Reads files that others should not: password, ACL and PSK files (mosquitto-2.1 a.3).
+ *
+ * A link is not followed, or whoever may write beside the file could lead elsewhere.
+ */
+import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
+
+const WORLD_READABLE = 0o004;
+
+/**
+ * @param warn Told what is wrong with its permissions, a sentence each.
+ * @param mayBeLink MOSQUITTO_UNSAFE_ALLOW_SYMLINKS.
+ * @throws The system's error.
+ */
+export function readRestricted(
+  path: string,
+  warn: (sentence: string) => void,
+  mayBeLink: boolean,
+): string {
+  const noFollow = mayBeLink ? 0 : (constants.O_NOFOLLOW ?? 0);
+  const fd = openSync(path, constants.O_RDONLY | noFollow);
+  try {
+    const stat = fstatSync(fd);
+    if (stat.isDirectory()) throw Object.assign(new Error("is a directory"), { code: "EISDIR" });
+    const later = "Future versions will refuse to load this file.";
+    if ((stat.mode & WORLD_READABLE) !== 0) {
+      warn(`Warning: File ${path} has world readable permissions. ${later}`);
+      warn(`To fix this, use \`chmod 0700 ${path}\`.`);
+    }
+    const own = process.getuid?.();
+    if (own !== undefined && own !== 0 && stat.uid !== own) {
+      warn(`Warning: File ${path} is not owned by the user that ts-broker runs as. ${later}`);
+    }
+    return readFileSync(fd, "utf8");
+  } finally {
+    closeSync(fd);
+  }
+}
