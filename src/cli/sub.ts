@@ -100,7 +100,8 @@ class Subscribing {
     const { io } = this;
     const { values } = this.request;
     const report = (sentence: string): void => this.complaints.add(sentence);
-    if (!values.watch || !isScreen(io.stdout, io.env)) {
+    // The lines of -d would stand all over a table.
+    if (!values.watch || values.debug || !isScreen(io.stdout, io.env)) {
       return compileShow(values, this.printout, report, io);
     }
     const [{ Watch }, { colours, NO_COLOURS }] = await Promise.all([

@@ -27,7 +27,7 @@ export const PEOPLE_OPTIONS = {
     text: [
       "On a terminal, shows a line for each topic with its messages per second, the age of the last",
       "one and its payload, and keeps that up to date. Topics that the window has no line for are",
-      "counted. Elsewhere it prints topics and payloads as they come.",
+      "counted. Elsewhere, and with the debug option, it prints topics and payloads as they come.",
     ].join(" "),
   }),
 } as const;

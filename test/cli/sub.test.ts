@@ -138,7 +138,20 @@ describe("ts-sub", () => {
   });
 });
 
-describe("ts-sub and time", () => {
+// Each waits for a second or two.
+describe.concurrent("ts-sub and time", () => {
+  it("tells each second how many messages came, between them", async () => {
+    await using broker = await ScriptedBroker.start();
+    const program = sub(broker, ["-t", "#", "-T", "no", "--message-rate"]);
+    const peer = await subscribed(broker);
+    for (const topic of ["a", "no", "b"]) peer.publish(topic, "x");
+    await program.untilOutput(/^x\nx\n2 msgs\/s\n/);
+    peer.publish("a", "y");
+    await program.untilOutput(/\ny\n1 msgs\/s\n$/);
+    program.signal("SIGINT");
+    expect(await outcome(program)).toMatchObject({ status: 0, stderr: "" });
+  });
+
   it("disconnects with the will after -W, and exits with 27", async () => {
     await using broker = await ScriptedBroker.start();
     const program = sub(broker, ["-V", "5", "-i", "me", "-t", "a", "-W", "1"]);
@@ -150,20 +163,6 @@ describe("ts-sub and time", () => {
     await using broker = await ScriptedBroker.start({ onConnect: () => undefined });
     const program = sub(broker, ["-t", "a", "-W", "1"]);
     expect(await outcome(program)).toMatchObject({ status: 255, stderr: "" });
-  });
-});
-
-describe("ts-sub --message-rate", () => {
-  it("tells each second how many messages came, between them", async () => {
-    await using broker = await ScriptedBroker.start();
-    const program = sub(broker, ["-t", "#", "-T", "no", "--message-rate"]);
-    const peer = await subscribed(broker);
-    for (const topic of ["a", "no", "b"]) peer.publish(topic, "x");
-    await program.untilOutput(/^x\nx\n2 msgs\/s\n/);
-    peer.publish("a", "y");
-    await program.untilOutput(/\ny\n1 msgs\/s\n$/);
-    program.signal("SIGINT");
-    expect(await outcome(program)).toMatchObject({ status: 0, stderr: "" });
   });
 });
 

@@ -146,6 +146,15 @@ describe("ts-sub on a terminal", ON_A_TERMINAL, () => {
     expect(terminal.colouredScreen).toContain('\x1b[36ma/b\x1b[39m {"n":1,"s":"x"}');
   });
 
+  it("draws no table with -d, whose lines would stand all over it", async () => {
+    await using broker = await startBroker();
+    await retained(broker.port);
+    await using terminal = await inShell(subWords(broker.port, "-t '#' -w -d -C 1"));
+    await terminal.untilScreen("status 0");
+    expect(terminal.screen).toMatch(/received CONNACK .*[^]*^a\/b \{"n":1,"s":"x"\}$/m);
+    expect(terminal.screen).not.toContain("RATE/S");
+  });
+
   it.each([{ NO_COLOR: "1" }, { TERM: "dumb" }])("has no colours with %j", async (env) => {
     await using broker = await startBroker();
     await retained(broker.port);
