@@ -38,7 +38,7 @@ export async function compileShow(
   if (values.format === undefined) {
     const isVerbose = values.verbose || values.watch === true;
     if ((isVerbose || values.pretty) && isScreen(io.stdout, io.env)) {
-      return forPeople(values, target, wantsColours(io.stdout, io.env));
+      return forPeople({ ...values, verbose: isVerbose }, target, wantsColours(io.stdout, io.env));
     }
     return isVerbose ? verbosely(target, newline) : plainly(target, newline);
   }

@@ -56,9 +56,10 @@ export class ScriptedBroker {
     });
   }
 
+  /** @param port Waited for where somebody else has it for a moment. */
   static async start(script: Script = {}, port = 0): Promise<ScriptedBroker> {
     const broker = new ScriptedBroker(script);
-    await new Promise<void>((resolve) => broker.server.listen(port, "127.0.0.1", resolve));
+    await waitFor(`port ${port} is free`, () => broker.listens(port));
     return broker;
   }
 
@@ -98,6 +99,20 @@ export class ScriptedBroker {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const peer of this.peers) peer.hangUp();
     await new Promise((resolve) => this.server.close(resolve));
+  }
+
+  private listens(port: number): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      const onError = (error: NodeJS.ErrnoException): void => {
+        if (error.code === "EADDRINUSE") resolve(false);
+        else reject(error);
+      };
+      this.server.once("error", onError);
+      this.server.listen(port, "127.0.0.1", () => {
+        this.server.off("error", onError);
+        resolve(true);
+      });
+    });
   }
 
   private onPacket(peer: Peer, received: Received): void {
