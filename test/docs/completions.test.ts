@@ -6,7 +6,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Description } from "../../src/options/option.ts";
 import { PROGRAMS } from "../../src/options/programs.ts";
 import { offersOf, SHELLS } from "../support/completions.ts";
-import { find } from "../support/peers.ts";
+import { find, tmux } from "../support/peers.ts";
+import { ROOT } from "../support/programs.ts";
+import { Terminal } from "../support/tmux.ts";
 
 const LEVELS = ["0", "1", "2"];
 const VERSIONS = ["mqttv31", "mqttv311", "mqttv5"];
@@ -89,6 +91,19 @@ describe.skipIf(find("zsh") === undefined)("completion in zsh", () => {
       ["--topic"],
       ["--insecure"],
     ]);
+  });
+});
+
+describe.skipIf(tmux === undefined || find("bash") === undefined)("completion in bash", () => {
+  it("finishes words when Tab is pressed, and quotes the names of files", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "ts-mqtt-test-"));
+    writeFileSync(join(directory, "my file*"), "");
+    await using terminal = await Terminal.start(["bash", "--norc", "-i"]);
+    terminal.press("PS1='> '; cd ", directory, "; clear", "Enter");
+    terminal.press(`source ${join(ROOT, "completions", "ts-pub.bash")}; clear`, "Enter");
+    terminal.press("ts-pub --will-t", "Tab", "x -f m", "Tab", "-V mqttv5", "Tab", "#");
+    await terminal.untilScreen("ts-pub --will-topic x -f my\\ file\\* -V mqttv5 #");
+    rmSync(directory, { recursive: true });
   });
 });
 
