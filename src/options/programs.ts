@@ -49,6 +49,8 @@ export interface Program {
   readonly description: readonly string[];
   readonly options: OptionTable;
   readonly examples: readonly Example[];
+  /** Whether it has -F. */
+  readonly hasFormat?: boolean;
   /** Files that it reads by itself. */
   readonly files?: readonly (readonly [path: string, meaning: string])[];
   readonly exitStatuses: readonly (readonly [status: string, meaning: string])[];
@@ -129,6 +131,7 @@ const SUB: Program = {
     "When the connection is lost it connects and subscribes again, for as long as it takes.",
   ],
   options: SUB_OPTIONS,
+  hasFormat: true,
   files: optionFiles("mosquitto_sub"),
   examples: [
     { text: "Print everything below home, with topics.", command: "ts-sub -t 'home/#' -v" },
@@ -178,6 +181,7 @@ const RR: Program = {
     ].join(" "),
   ],
   options: RR_OPTIONS,
+  hasFormat: true,
   files: optionFiles("mosquitto_rr"),
   examples: [
     {

@@ -142,10 +142,8 @@ export const SUB_OPTIONS = {
     group: OUTPUT,
     brief: "Print each message as FORMAT says",
     text: [
-      "Prints each message in this format, instead of payload or topic and payload.",
-      "%t is the topic, %p the payload, %x the payload in hexadecimal, %q the QoS, %r the retain",
-      "flag, %l the payload's length, %m the packet identifier, %I the time as ISO 8601, %U the",
-      "time in seconds since 1970, %j the message as JSON, %J the same with a JSON payload.",
+      "Prints each message in this format, instead of payload or topic and payload. %t is the topic,",
+      "%p the payload, %I the time, %j the message as JSON: see FORMAT.",
     ].join(" "),
     missing: "Error: -F argument given but no format specified.",
     parse: parseFormat,

@@ -9,6 +9,8 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { DIRECTIVES, findDirective } from "../../src/options/conf/directives.ts";
 import { isLater, LATER_NAMES } from "../../src/options/conf/later-directives.ts";
+import { readFormat } from "../../src/options/format.ts";
+import { FIELD_TEXTS, FORMAT_TEXT, OTHER_TEXTS } from "../../src/options/format-text.ts";
 import type { Option } from "../../src/options/option.ts";
 import { PROGRAMS, type Program } from "../../src/options/programs.ts";
 import { renderedFiles } from "../../src/options/render/files.ts";
@@ -196,6 +198,39 @@ describe.each(commands)("%s", (title, { name, section }, command) => {
     expect(help).toContain(command.examples[0]!.command);
     for (const line of help.split("\n")) expect(line.length, line).toBeLessThanOrEqual(90);
     expect(renderHelp(name, "1.2.3")).toContain(command.brief);
+  });
+});
+
+describe("the language of -F", () => {
+  const texts = { ...FIELD_TEXTS, ...OTHER_TEXTS };
+
+  it("is explained in whole sentences", () => {
+    for (const text of [...FORMAT_TEXT, ...Object.values(texts)]) {
+      expect(text).toMatch(/^[A-Z].*\.$/);
+    }
+  });
+
+  it("has every letter in the man pages of those who speak it", () => {
+    for (const path of ["man/ts-sub.1", "man/ts-rr.1"]) {
+      const man = files.get(path)!.replaceAll("\\-", "-");
+      for (const term of Object.keys(texts).filter((term) => !term.startsWith("\\"))) {
+        expect(man).toContain(`\\fB${term}\\fR`);
+      }
+    }
+    expect(files.get("man/ts-pub.1")).not.toContain(".SH FORMAT");
+  });
+
+  it("is what the programs speak", () => {
+    const letters = [..."abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ%"];
+    const spoken = letters.filter((letter) => {
+      try {
+        return readFormat(`%${letter}`).length === 1;
+      } catch {
+        // Refused: no letter of the language.
+        return false;
+      }
+    });
+    expect(spoken.map((letter) => `%${letter}`).sort()).toEqual(Object.keys(FIELD_TEXTS).sort());
   });
 });
 

@@ -1,5 +1,6 @@
 /** Man pages, in the macros of man(7): one for each program, and ts-broker.conf(5). */
 import { DIRECTIVES, type Entry } from "../conf/directives.ts";
+import { FIELD_TEXTS, FORMAT_TEXT, OTHER_TEXTS } from "../format-text.ts";
 import type { Description } from "../option.ts";
 import type { Command, Example, Program } from "../programs.ts";
 import { DATE } from "../version.ts";
@@ -19,6 +20,7 @@ export function renderMan(program: Program): string {
     ".SH OPTIONS",
     ...groups.flatMap(([group, rows]) => [`.SS "${group}"`, ...rows.flatMap(optionLines)]),
     ...program.commands.flatMap((command) => commandLines(name, command)),
+    ...(program.hasFormat ? formatLines() : []),
     ".SH EXAMPLES",
     ...[program, ...program.commands]
       .flatMap(({ examples }) => examples)
@@ -87,6 +89,15 @@ function commandLines(program: string, { name, usage, description, options }: Co
     ".PP",
     ...paragraphs(description),
     ...Object.values(options).flatMap(optionLines),
+  ];
+}
+
+function formatLines(): string[] {
+  const entries = Object.entries({ ...FIELD_TEXTS, ...OTHER_TEXTS });
+  return [
+    ".SH FORMAT",
+    ...paragraphs(FORMAT_TEXT),
+    ...entries.flatMap(([term, text]) => [".TP", `\\fB${roff(term)}\\fR`, sentences(text)]),
   ];
 }
 
