@@ -56,7 +56,7 @@ export function listenTcp(
   });
 }
 
-export class TcpLink implements Link, Flushed {
+export class SocketLink implements Link, Flushed {
   readonly address: string;
   readonly port: number;
   readonly out: OutBuffer;

@@ -10,7 +10,7 @@ import type { Broker } from "../broker/broker.ts";
 import type { ListenerSettings } from "../broker/settings.ts";
 import type { Log } from "../broker/world.ts";
 import type { BufferPool } from "../core/base/out-buffer.ts";
-import { listenTcp, TcpLink } from "../io/tcp-listen.ts";
+import { listenTcp, SocketLink } from "../io/tcp-listen.ts";
 import type { TurnLoop } from "../io/turn.ts";
 import type { Configuration, ListenerConfiguration } from "../options/conf/configuration.ts";
 import { StartFailure, systemWords } from "./failure.ts";
@@ -36,7 +36,7 @@ export class Listeners {
   private readonly pool: BufferPool;
   private readonly log: Log;
   private readonly opened: Open[] = [];
-  private readonly links = new Set<TcpLink>();
+  private readonly links = new Set<SocketLink>();
   /** Called when the last connection is gone. */
   private onDrained: (() => void) | null = null;
 
@@ -140,7 +140,7 @@ export class Listeners {
       socket.destroy();
       return;
     }
-    const link = new TcpLink(socket, turn, this.pool);
+    const link = new SocketLink(socket, turn, this.pool);
     const connection = broker.accept(link, open.settings);
     if (connection === null) {
       link.destroy();

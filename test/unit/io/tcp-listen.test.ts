@@ -1,7 +1,7 @@
 import { connect, type Server, type Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { BufferPool } from "../../../src/core/base/out-buffer.ts";
-import { listenTcp, TcpLink } from "../../../src/io/tcp-listen.ts";
+import { listenTcp, SocketLink } from "../../../src/io/tcp-listen.ts";
 import { type Driven, TurnLoop } from "../../../src/io/turn.ts";
 import { waitFor } from "../../support/wait-for.ts";
 
@@ -29,7 +29,7 @@ afterEach(() => {
   for (const close of closers.splice(0)) close();
 });
 
-describe("TcpLink", () => {
+describe("SocketLink", () => {
   it("gathers small writes while the network takes nothing", async () => {
     const { link, peer, pool, told } = await linked();
     peer.pause();
@@ -107,7 +107,7 @@ describe("TcpLink", () => {
   });
 });
 
-function write(link: TcpLink, bytes: Buffer): void {
+function write(link: SocketLink, bytes: Buffer): void {
   link.out.append(bytes, 0, bytes.length);
   link.wake();
 }
@@ -136,7 +136,7 @@ async function linked() {
   if (address === null || typeof address === "string") throw new Error("TCP has ports");
   const peer = connect(address.port, "127.0.0.1");
   peer.on("error", () => undefined);
-  const link = new TcpLink(await waitFor("it is accepted", () => accepted[0]), turn, pool);
+  const link = new SocketLink(await waitFor("it is accepted", () => accepted[0]), turn, pool);
   link.start(
     {
       onBytes: () => undefined,
