@@ -50,9 +50,14 @@ export function directly(sender: Sender): LineJob {
 /** What a replay asks of time. It may call a little early: what is due is asked again. */
 export type ReplayClock = Pick<Clock, "now" | "after">;
 
+export interface ReplaySender extends Sender {
+  /** So many messages were read, and will not be sent any more. */
+  onUnsent(count: number): void;
+}
+
 /** Sends each line when it is due. */
 export class Replaying implements LineJob {
-  private readonly sender: Sender;
+  private readonly sender: ReplaySender;
   private readonly replay: Replay;
   private readonly clock: ReplayClock;
   private readonly recordedMs: (message: LineMessage) => number | undefined;
@@ -62,7 +67,7 @@ export class Replaying implements LineJob {
   private isStopped = false;
 
   constructor(
-    sender: Sender,
+    sender: ReplaySender,
     replay: Replay,
     clock: ReplayClock,
     recordedMs: (message: LineMessage) => number | undefined,
@@ -87,12 +92,14 @@ export class Replaying implements LineJob {
   }
 
   stop(): void {
+    if (this.isStopped) return;
     this.isStopped = true;
     this.wake();
+    if (this.queue.length > 0) this.sender.onUnsent(this.queue.length);
   }
 
   private async work(): Promise<void> {
-    for (let next = this.queue.shift(); next !== undefined; next = this.queue.shift()) {
+    for (let next = this.queue.at(0); next !== undefined; next = this.queue.at(0)) {
       const recordedMs = this.recordedMs(next);
       for (;;) {
         const delayMs = this.replay.delayMs(recordedMs, this.clock.now());
@@ -101,6 +108,7 @@ export class Replaying implements LineJob {
       }
       await this.sender.room();
       if (this.isStopped) return;
+      this.queue.shift();
       this.sender.send(next);
     }
     this.idle = undefined;
@@ -182,7 +190,12 @@ export class Spooling implements LineJob {
   /** Lets go of the file. @returns How many lines are left for the next run. */
   async close(): Promise<number> {
     this.flush();
-    const left = this.spool.countLeft();
+    let left = 0;
+    try {
+      left = this.spool.countLeft();
+    } catch (error) {
+      this.fail(error);
+    }
     await this.file.close();
     return left;
   }

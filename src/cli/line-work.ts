@@ -8,7 +8,7 @@ import {
   directly,
   type LineJob,
   Replaying,
-  type Sender,
+  type ReplaySender,
   Spooling,
   spoolSentence,
 } from "./line-jobs.ts";
@@ -27,7 +27,7 @@ export interface LineWork {
 }
 
 /** Told what goes wrong with lines: whole sentences. */
-export interface LineOwner extends Sender {
+export interface LineOwner extends ReplaySender {
   /** A line is no message. */
   onBadLine(sentence: string): void;
   /** Worth knowing, and no failure. */

@@ -188,6 +188,9 @@ class Publishing {
         this.failed++;
         this.fail(EXIT.failure, sentence);
       },
+      onUnsent: (count) => {
+        this.failed += count;
+      },
       onWarning: (sentence) => this.complaints.add(sentence),
       onSpoolFailed: (sentence) => {
         this.fail(EXIT.failure, sentence);

@@ -192,11 +192,12 @@ describe.concurrent("ts-pub --replay", () => {
     expect(await outcome(fast, { input })).toMatchObject({ status: 0, stderr: "" });
     expect(broker.all("publish").map(({ payload }) => payload)).toEqual(["one", "two"]);
 
-    const slow = startOurs("ts-pub", [...words, "1e-9"]);
+    const slow = startOurs("ts-pub", [...words, "1e-9", "--summary"]);
     slow.endInput(input);
     await broker.until("publish", 3);
     slow.signal("SIGINT");
     expect((await slow.untilExit()).status).toBe(130);
+    expect(slow.stderr).toMatch(/^1 sent, 0 acknowledged, 1 failed in /);
     expect(broker.all("publish")).toHaveLength(3);
   });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type LineMessage, Replaying, type Sender } from "../../../src/cli/line-jobs.ts";
+import { type LineMessage, Replaying, type ReplaySender } from "../../../src/cli/line-jobs.ts";
 import { parseTime, Replay } from "../../../src/cli/replay.ts";
 
 /** When a message was recorded: that much after the first. */
@@ -65,12 +65,13 @@ describe("replaying lines", () => {
   });
 
   it("sends nothing more once it is stopped, however long the next is away", async () => {
-    const { job, sent } = replaying(1e-6);
+    const { job, sent, sender } = replaying(1e-6);
     for (const ms of [0, 1000, 2000]) job.onMessage(recorded(ms));
     await turns();
     job.stop();
     await job.finished();
     expect(sent).toEqual([0]);
+    expect(sender.unsent).toBe(2);
   });
 });
 
@@ -82,8 +83,12 @@ function recorded(ms: number): LineMessage {
 function replaying(speed: number) {
   const clock = new JumpingClock();
   const sent: number[] = [];
-  const sender: Sender & { waiting: Promise<void> | undefined } = {
+  const sender: ReplaySender & { waiting: Promise<void> | undefined; unsent: number } = {
     waiting: undefined,
+    unsent: 0,
+    onUnsent: (count) => {
+      sender.unsent += count;
+    },
     send: () => void sent.push(clock.time),
     room: () => sender.waiting,
   };
