@@ -22,6 +22,7 @@ import { clearSession, type LastingSession, lastingSession } from "./lasting-ses
 import type { LineMessage } from "./line-jobs.ts";
 import type { LineWork } from "./line-work.ts";
 import { surroundingsOf } from "./option-file.ts";
+import { Outage } from "./outage.ts";
 import { InputError, loadPayload, PAYLOAD_BYTES_MAX } from "./payloads.ts";
 import { Progress } from "./progress.ts";
 import { Complaints, onEndSignal, type Streams, say, wordsOf } from "./streams.ts";
@@ -45,8 +46,6 @@ const OUTBOX = { messagesMax: 200_000, bytesMax: 2 * PAYLOAD_BYTES_MAX };
 const INFLIGHT_BYTES_MAX = 16_777_216;
 /** About as often as mosquitto's programs try. */
 const RECONNECT = { delayMinMs: 1000, delayMaxMs: 1000 };
-/** Failures in a row, a second apart, after which a restart would be over. */
-const OUTAGE_FAILURES = 4;
 /** No bound of our own on what the broker takes unacknowledged. */
 const WIDE = { inflightMax: INFLIGHT_MAX };
 
@@ -82,8 +81,7 @@ class Publishing {
   private work: LineWork | undefined;
   private wasConnected = false;
   private isConnected = false;
-  /** Connections that failed since something was delivered. */
-  private outage = { failures: 0, delivered: 0 };
+  private readonly outage: Outage;
   private status: number = EXIT.ok;
   private lastSentence = "";
   /** Messages taken from the input, delivered, acknowledged by the broker, and not delivered. */
@@ -105,6 +103,7 @@ class Publishing {
     this.request = request;
     this.circumstances = circumstances;
     this.complaints = new Complaints(io, values.quiet);
+    this.outage = new Outage(values.version);
     this.progress = new Progress(io, !values.quiet && !values.debug);
     this.message = {
       qos: values.qos,
@@ -150,11 +149,12 @@ class Publishing {
         this.failWith(error);
         this.stop();
       } else if (!this.wasConnected) this.onFirstFailure(error);
-      else this.onNoConnection(error);
+      else this.say(this.outage.onFailure(error, this.delivered));
     });
     client.on("connect", () => {
       this.wasConnected = true;
       this.isConnected = true;
+      this.outage.onConnect();
     });
     // That which ends the program is none: the broker can still be reached.
     client.on("disconnect", ({ error }) => {
@@ -385,6 +385,10 @@ class Publishing {
     this.lastSentence = sentence;
   }
 
+  private say(sentence: string | undefined): void {
+    if (sentence !== undefined) this.complaints.add(sentence);
+  }
+
   /** Sends nothing more, and gives up what is under way. */
   private stop(status: number = EXIT.ok): void {
     this.status ||= status;
@@ -400,16 +404,6 @@ class Publishing {
     const { values, properties } = this.request;
     const ends = { ...this.lasting?.disconnect, ...properties.disconnect };
     await this.client.disconnect(values.version === 5 ? { reasonCode, properties: ends } : {});
-  }
-
-  /** After some failures with nothing delivered in between, tells once what is waited for. */
-  private onNoConnection(error: ClientError): void {
-    if (this.outage.delivered !== this.delivered)
-      this.outage = { failures: 0, delivered: this.delivered };
-    if (++this.outage.failures !== OUTAGE_FAILURES) return;
-    const sentence = sentenceFor(error, this.request.values.version);
-    const why = sentence.replace(/^Error: /, "").replace(/\.$/, "");
-    this.complaints.add(`Warning: No connection (${why}): trying until the broker is back.`);
   }
 
   private pause(ms: number): Promise<void> {
