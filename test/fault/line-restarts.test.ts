@@ -126,7 +126,16 @@ class Jobs {
     });
     this.programs = PUBLISHERS.map(({ version, qos }, i) => {
       const where = ["-h", "127.0.0.1", "-p", `${port}`, "-t", `job/${i}`];
-      return startOurs("ts-pub", [...where, "-V", version, "-q", `${qos}`, "-l", "--summary"]);
+      return startOurs("ts-pub", [
+        ...where,
+        "-V",
+        version,
+        "-q",
+        `${qos}`,
+        "-l",
+        "--quiet",
+        "--summary",
+      ]);
     });
   }
 
