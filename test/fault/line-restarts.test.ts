@@ -126,16 +126,8 @@ class Jobs {
     });
     this.programs = PUBLISHERS.map(({ version, qos }, i) => {
       const where = ["-h", "127.0.0.1", "-p", `${port}`, "-t", `job/${i}`];
-      return startOurs("ts-pub", [
-        ...where,
-        "-V",
-        version,
-        "-q",
-        `${qos}`,
-        "-l",
-        "--quiet",
-        "--summary",
-      ]);
+      const how = ["-V", version, "-q", `${qos}`, "-l", "--quiet", "--summary"];
+      return startOurs("ts-pub", [...where, ...how]);
     });
   }
 
