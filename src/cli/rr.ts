@@ -16,6 +16,7 @@ import { EXIT, statusOf } from "./exit.ts";
 import { surroundingsOf } from "./option-file.ts";
 import { InputError, loadPayload } from "./payloads.ts";
 import { Printout } from "./printout.ts";
+import { Progress } from "./progress.ts";
 import { compileShow, type Show } from "./show.ts";
 import { Complaints, onEndSignal, type Streams, wordsOf } from "./streams.ts";
 import { isReaderGone, sentenceFor, sentenceForPublish, systemText } from "./trouble.ts";
@@ -51,6 +52,7 @@ class Requesting {
   private readonly request: Request;
   private readonly complaints: Complaints;
   private readonly printout: Printout<ReceivedMessage>;
+  private readonly progress: Progress;
   /** Set by `run`, before anything that needs it. */
   private client!: Client;
   private ending: Ending | undefined;
@@ -67,7 +69,9 @@ class Requesting {
   constructor(io: Streams, request: Request) {
     this.io = io;
     this.request = request;
-    this.complaints = new Complaints(io, request.values.quiet);
+    const { quiet, debug } = request.values;
+    this.complaints = new Complaints(io, quiet);
+    this.progress = new Progress(io, !quiet && !debug);
     this.printout = new Printout(io.stdout, {
       onWritten: (messages) => {
         for (const message of messages) this.client.acknowledge(message);
@@ -88,8 +92,11 @@ class Requesting {
       const payload = await loadPayload(this.request.source, () => this.io.stdin);
       this.client = await this.makeClient(circumstances);
       this.client.on("message", (message) => this.onMessage(message, show));
+      const { host, port } = this.request.values;
+      this.progress.connecting(port === undefined ? host : `${host}:${port}`);
       void this.ask(payload);
       const { status, reasonCode } = await this.ended;
+      this.progress.stop();
       clearTimeout(this.timer);
       await this.printout.flushed();
       await this.client.disconnect({ reasonCode, ...this.disconnectProperties() });
@@ -133,6 +140,7 @@ class Requesting {
     const client = values.debug ? await this.traced(all, options.clientId) : new Client(all);
     client.on("connect", () => {
       this.wasAccepted = true;
+      this.progress.working(() => `Waiting for a response on ${this.request.responseTopic}`);
     });
     client.on("error", (error) => this.onError(error));
     return client;

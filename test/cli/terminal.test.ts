@@ -196,6 +196,22 @@ describe("ts-sub that connects slowly, on a terminal", ON_A_TERMINAL, () => {
   });
 });
 
+describe("ts-rr on a terminal", ON_A_TERMINAL, () => {
+  it("shows what it waits for, and nothing of that with the response", async () => {
+    await using broker = await ScriptedBroker.start({ onConnect: () => undefined });
+    const words = `${program("ts-rr")} ${broker.words.join(" ")} -i me -t q -e r -m x`;
+    await using terminal = await inShell(words);
+    await terminal.untilScreen(`Connecting to 127.0.0.1:${broker.port}`);
+    broker.peer.accept();
+    await broker.until("publish");
+    await terminal.untilScreen("Waiting for a response on r");
+    broker.peer.publish("r", "answer");
+    await terminal.untilScreen("status 0");
+    expect(terminal.screen.trim()).toBe("answer\nstatus 0");
+    expect(terminal.state.hasCursor).toBe(true);
+  });
+});
+
 describe("ts-pub on a terminal", ON_A_TERMINAL, () => {
   it("shows that connecting takes long, and leaves standard input to the user", async () => {
     await using broker = await ScriptedBroker.start({ onConnect: () => undefined });
@@ -272,7 +288,7 @@ function inShell(line: string, options: TerminalOptions = {}): Promise<Terminal>
   return Terminal.start(["sh", "-c", `trap : INT; ${line}; echo "status $?"; cat`], options);
 }
 
-function program(name: "ts-pub" | "ts-sub"): string {
+function program(name: "ts-pub" | "ts-sub" | "ts-rr"): string {
   return `'${process.execPath}' '${ourProgram(name)}'`;
 }
 
