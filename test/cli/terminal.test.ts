@@ -212,6 +212,23 @@ describe("ts-rr on a terminal", ON_A_TERMINAL, () => {
   });
 });
 
+describe("what goes wrong while somebody waits, on a terminal", ON_A_TERMINAL, () => {
+  it.each(["ts-sub", "ts-rr", "ts-pub"] as const)(
+    "stands on a line of its own: %s",
+    async (name) => {
+      await using broker = await ScriptedBroker.start({ onConnect: () => undefined });
+      const more = { "ts-sub": "", "ts-rr": "-e r -m x", "ts-pub": "-m x" }[name];
+      const words = `${program(name)} ${broker.words.join(" ")} -V 5 -i me -t a ${more}`;
+      await using terminal = await inShell(words);
+      await terminal.untilScreen(`Connecting to 127.0.0.1:${broker.port}`);
+      broker.peer.accept(0x87);
+      await terminal.untilScreen("status 135");
+      expect(terminal.lines[0]).toBe("Connection error: Not authorized");
+      expect(terminal.screen).not.toContain("Connecting");
+    },
+  );
+});
+
 describe("ts-pub on a terminal", ON_A_TERMINAL, () => {
   it("shows that connecting takes long, and leaves standard input to the user", async () => {
     await using broker = await ScriptedBroker.start({ onConnect: () => undefined });
