@@ -109,7 +109,7 @@ export function parseNdjson(line: Buffer): NdjsonMessage | undefined {
   const { topic, qos, retain, tst, properties, ...rest } = objectIn(text);
   return {
     payload: payloadOf(rest, text),
-    properties: propertiesOf(properties),
+    properties: propertiesOf(properties, text),
     ...(isGiven(topic) && { topic: string("topic", topic) }),
     ...(isGiven(qos) && { qos: qosOf(qos) }),
     ...(isGiven(retain) && { retain: switchOf(retain) }),
@@ -192,28 +192,52 @@ function stringEnd(text: string, at: number): number {
 }
 
 /** How each property is read. Those that are not sent on are here, too: they are no mistake. */
-const READERS: Readonly<Record<string, (key: string, value: Json) => Properties>> = {
+const READERS: Readonly<Record<string, (key: string, value: Json, text: string) => Properties>> = {
   "payload-format-indicator": (key, value) => ({ payloadFormatIndicator: bit(key, value) }),
   "message-expiry-interval": (key, value) => ({ messageExpiryInterval: number(key, value) }),
   "content-type": (key, value) => ({ contentType: string(key, value) }),
   "response-topic": (key, value) => ({ responseTopic: string(key, value) }),
   "correlation-data": (key, value) => ({ correlationData: Buffer.from(string(key, value)) }),
   "correlation-data-base64": (key, value) => ({ correlationData: base64(key, value) }),
-  "user-properties": (key, value) => ({ userProperties: pairs(key, value) }),
+  "user-properties": (key, value, text) => ({
+    userProperties: isObject(value) ? pairsIn(key, text) : pairs(key, value),
+  }),
   "subscription-identifier": () => ({}),
   "topic-alias": () => ({}),
 };
 
-function propertiesOf(value: Json | undefined): Properties {
+/** @param text The line that the properties stand in. */
+function propertiesOf(value: Json | undefined, text: string): Properties {
   if (!isGiven(value)) return {};
   if (!isObject(value)) throw new NdjsonError("properties is no JSON object");
   let properties: Properties = {};
   for (const [key, member] of Object.entries(value)) {
     const read = Object.hasOwn(READERS, key) ? READERS[key] : undefined;
     if (read === undefined) throw new NdjsonError(`there is no property ${shown(key)}`);
-    properties = { ...properties, ...read(key, member) };
+    properties = { ...properties, ...read(key, member, text) };
   }
   return properties;
+}
+
+/**
+ * As mosquitto_sub before 2.1 prints them: one object, in which a name may stand more than once.
+ * What JSON.parse makes of it would have each name once.
+ */
+function pairsIn(key: string, text: string): [string, string][] {
+  const object = memberText(memberText(text, "properties"), key);
+  const strings: string[] = [];
+  for (let at = 1; at < object.length - 1; ) {
+    const end = tokenEnd(object, at);
+    const token = object.slice(at, end);
+    at = end;
+    if (token === ":" || token === ",") continue;
+    if (!token.startsWith('"')) throw new NdjsonError(`${key} is no string`);
+    strings.push(string(key, JSON.parse(token) as Json));
+  }
+  return Array.from({ length: strings.length / 2 }, (_, i) => [
+    strings[2 * i]!,
+    strings[2 * i + 1]!,
+  ]);
 }
 
 /** Objects in a list, each with any number of names: [{"a":"1"},{"a":"2"}]. */

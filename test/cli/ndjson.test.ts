@@ -112,17 +112,25 @@ describe.concurrent("ts-sub --ndjson into ts-pub --ndjson", () => {
     const theirs = start(mosquittoSub, [...where, "-V", "5", "-t", "j/#", "-C", "1", "-F", "%j"]);
     const source = await connect({ host: "127.0.0.1", port: broker.port });
     await broker.program.untilError("Sending SUBACK to ");
-    const properties = { contentType: "c", correlationData: Buffer.from("d") };
+    const userProperties: [string, string][] = [
+      ["k", "v"],
+      ["k", "w"],
+    ];
+    const correlationData = Buffer.from("d");
+    const properties = { contentType: "c", correlationData, userProperties };
     await source.publish("j/ü", '"q"\t', { qos: 0, properties });
     const { stdout: line } = await outcome(theirs);
     expect(line).toContain('"correlation-data":"d"');
-    await using target = await ScriptedBroker.start();
-    const ours = startOurs("ts-pub", [...target.words, "-i", "me", "--ndjson"]);
+    await using to = await startBroker();
+    const target = await Receiver.start(to);
+    const words = ["-h", "127.0.0.1", "-p", `${to.port}`, "--ndjson"];
+    const ours = startOurs("ts-pub", words);
     expect(await outcome(ours, { input: line })).toMatchObject({ status: 0, stderr: "" });
-    expect(target.all("publish")).toMatchObject([
-      { topic: Buffer.from("j/ü").toString("utf8"), payload: '"q"\t', qos: 0, retain: false },
-    ]);
+    await target.has(1);
+    const payload = Buffer.from('"q"\t');
+    expect(target.got).toEqual([{ topic: "j/ü", payload, qos: 0, retain: false, properties }]);
     await source.disconnect();
+    await target.client.disconnect();
   });
 });
 

@@ -1,6 +1,16 @@
 import { describe, expect, it } from "vitest";
-import { type LineMessage, Replaying, type ReplaySender } from "../../../src/cli/line-jobs.ts";
+import {
+  type LineMessage,
+  Replaying,
+  type ReplaySender,
+  type Sender,
+  Spooling,
+} from "../../../src/cli/line-jobs.ts";
 import { parseTime, Replay } from "../../../src/cli/replay.ts";
+import { Spool } from "../../../src/cli/spool.ts";
+import type { SpoolFile } from "../../../src/cli/spool-file.ts";
+import { ClientError } from "../../../src/client/errors.ts";
+import { MemoryDisk } from "./memory-disk.ts";
 
 /** When a message was recorded: that much after the first. */
 const at = (ms: number) => new Date(Date.UTC(2026, 10, 22, 17, 43, 54, ms)).toISOString();
@@ -74,6 +84,91 @@ describe("replaying lines", () => {
     expect(sender.unsent).toBe(2);
   });
 });
+
+describe("lines from a spool", () => {
+  it.each([
+    ["publishRefused", "done"],
+    ["packetTooLarge", "done"],
+    ["notSupported", "done"],
+    ["invalidArgument", "done"],
+    ["connectionLost", "again"],
+    ["keepAliveTimeout", "again"],
+    ["disconnectedByServer", "again"],
+    ["serverError", "again"],
+    ["connectRefused", "again"],
+    ["aborted", "again"],
+    ["closed", "kept"],
+  ] as const)("with the error %s: %s", async (code, fate) => {
+    const { job, spool, sent } = spooling();
+    await read(job, "one", "two");
+    expect(sent.map(({ text }) => text)).toEqual(["one", "two"]);
+    sent[0]!.settle(new ClientError(code, "why"));
+    sent[1]!.settle(undefined);
+    await immediate();
+    expect(sent.map(({ text }) => text).slice(2)).toEqual(fate === "again" ? ["one"] : []);
+    expect(spool.countLeft()).toBe(fate === "done" ? 0 : 2);
+    sent[2]?.settle(undefined);
+    await immediate();
+    expect(spool.countLeft()).toBe(fate === "kept" ? 2 : 0);
+  });
+
+  it("stay where they are when the job is stopped, and are counted", async () => {
+    const { job, sent } = spooling();
+    await read(job, "one", "two", "three");
+    sent[0]!.settle(undefined);
+    await immediate();
+    job.stop();
+    sent[1]!.settle(new ClientError("connectionLost", "why"));
+    await job.finished();
+    expect(await job.close()).toBe(2);
+    expect(sent).toHaveLength(3);
+  });
+
+  it("are not read on when they cannot be written down, and those that are go out", async () => {
+    const { job, disk, sent, said } = spooling();
+    await read(job, "one");
+    disk.room = disk.size + 3;
+    await read(job, "two", "three");
+    expect(said).toEqual([
+      'Error: Unable to write to spool "spool": ENOSPC. The last 2 lines read are not in it.',
+    ]);
+    for (const { settle } of sent) settle(undefined);
+    await job.finished();
+    expect(sent.map(({ text }) => text)).toEqual(["one"]);
+    expect(await job.close()).toBe(0);
+  });
+});
+
+async function read(job: Spooling, ...texts: string[]): Promise<void> {
+  for (const text of texts) job.onMessage({ payload: Buffer.from(text) }, Buffer.from(text));
+  await job.room();
+  await immediate();
+}
+
+/** A spool in memory, and what it has sent: with what tells it how that ended. */
+function spooling() {
+  const disk = new MemoryDisk("");
+  const spool = new Spool(disk, "{}");
+  const sent: { text: string; settle: (error: ClientError | undefined) => void }[] = [];
+  const said: string[] = [];
+  const sender: Sender = {
+    send: ({ payload }, onSettled) =>
+      void sent.push({ text: payload.toString(), settle: onSettled! }),
+    room: () => undefined,
+  };
+  const owner = {
+    parse: (line: Buffer) => ({ payload: line }),
+    onSpoolFailed: (sentence: string) => void said.push(sentence),
+  };
+  const file = { name: "spool", sync: async () => {}, close: async () => {} };
+  const job = new Spooling(sender, owner, file as SpoolFile, spool);
+  return { job, spool, disk, sent, said };
+}
+
+/** A turn of the event loop, in which a spool writes down what is done with. */
+function immediate(): Promise<void> {
+  return new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+}
 
 function recorded(ms: number): LineMessage {
   return { payload: Buffer.alloc(0), tst: at(ms) };

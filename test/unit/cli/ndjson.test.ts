@@ -119,6 +119,20 @@ describe("a line as a message", () => {
     expect(read('{"payload":21.5,"retain":0}')).toMatchObject({ payload: Buffer.from("21.5") });
   });
 
+  it("may hold user properties as mosquitto_sub 2.0 prints them, none of them lost", () => {
+    const line =
+      '{"payload":null,"properties":{"user-properties":{ "k":"v", "k":"w","\\u0041":"\\"","1":""}}}';
+    const userProperties = [
+      ["k", "v"],
+      ["k", "w"],
+      ["A", '"'],
+      ["1", ""],
+    ];
+    expect(read(line)?.properties).toEqual({ userProperties } as unknown as Properties);
+    const none = '{"payload":null,"properties":{"user-properties":{}}}';
+    expect(read(none)?.properties).toEqual({ userProperties: [] });
+  });
+
   it.each([
     ["12345678901234567890", "12345678901234567890"],
     ["1.0", "1.0"],
@@ -187,7 +201,9 @@ describe("a line as a message", () => {
     ['{"payload":"","properties":{"content-type":1}}', "content-type is no string"],
     ['{"payload":"","properties":{"message-expiry-interval":"1"}}', /^message-expiry-.* number$/],
     ['{"payload":"","properties":{"payload-format-indicator":2}}', /^payload-format-.* 0 or 1$/],
-    ['{"payload":"","properties":{"user-properties":{}}}', "user-properties is no list"],
+    ['{"payload":"","properties":{"user-properties":7}}', "user-properties is no list"],
+    ['{"payload":"","properties":{"user-properties":{"a":{},"a":"1"}}}', /^user-pr.* no string$/],
+    ['{"payload":"","properties":{"user-properties":{"a":[1]}}}', "user-properties is no string"],
     ['{"payload":"","properties":{"user-properties":[1]}}', /^user-properties is no list of obj/],
     ['{"payload":"","properties":{"user-properties":[{"a":1}]}}', "user-properties is no string"],
   ])("%s is none, and says why", (text, why) => {
