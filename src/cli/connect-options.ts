@@ -24,20 +24,23 @@ export interface Circumstances {
   readonly pid: number;
   /** Read or asked for, whichever the words want. */
   readonly password?: Uint8Array | string | undefined;
-  /** Asks for what opens an encrypted key. */
-  readonly passphrase?: (() => Promise<string>) | undefined;
+  /** What opens an encrypted key, or asks for it. */
+  readonly passphrase?: Passphrase | undefined;
 }
+
+type Passphrase = NonNullable<TlsOptions["passphrase"]>;
 
 /** @throws {UsageError} when there is no password where one is wanted. */
 export async function circumstancesOf(io: Streams, values: ConnectValues): Promise<Circumstances> {
-  const { password, passwordFile, keyFile } = values;
+  const { password, passwordFile } = values;
+  const keyFile = tlsOf(values, undefined)?.keyFile;
   const isGiven = password !== ASK && passwordFile === undefined;
   const secrets = () => import("./secrets.ts");
   return {
     pid: io.pid,
     password: isGiven ? password : await (await secrets()).readPassword(io, values),
     ...(keyFile !== undefined && {
-      passphrase: async () => (await secrets()).askPassphrase(io, keyFile),
+      passphrase: await (await secrets()).passphraseFor(io, keyFile),
     }),
   };
 }
@@ -82,10 +85,7 @@ function transportOptionsOf(values: ConnectValues, { passphrase }: Circumstances
 }
 
 /** Undefined: no TLS is spoken. What only says how to speak it does not make it so. */
-function tlsOf(
-  values: ConnectValues,
-  passphrase: (() => Promise<string>) | undefined,
-): TlsOptions | undefined {
+function tlsOf(values: ConnectValues, passphrase: Passphrase | undefined): TlsOptions | undefined {
   const { psk, pskIdentity, port, systemCa, insecure } = values;
   const isByPort = port === DEFAULT_TLS_PORT;
   if (values.noTls || !(namesTrust(values) || systemCa || isByPort)) return undefined;

@@ -66,11 +66,25 @@ export async function ask(io: Streams, question: string): Promise<string> {
 }
 
 /**
- * Asks for what opens an encrypted key.
- *
- * @throws {Error} with words that go behind "no passphrase: ".
+ * What opens the key in a file, or asks for it. Asked for at once where that can be told: whoever
+ * types is not to be hurried by a connection that waits, nor is the question to be drawn over.
  */
-export async function askPassphrase(io: Streams, keyFile: string): Promise<string> {
+export async function passphraseFor(
+  io: Streams,
+  keyFile: string,
+): Promise<string | (() => Promise<string>)> {
+  const { isEncryptedKey } = await import("../io/credentials.ts");
+  const asked = (): Promise<string> => askPassphrase(io, keyFile);
+  if (!(await isEncryptedKey(keyFile))) return asked;
+  try {
+    return await asked();
+  } catch (error) {
+    return () => Promise.reject(error);
+  }
+}
+
+/** @throws {Error} with words that go behind "no passphrase: ". */
+async function askPassphrase(io: Streams, keyFile: string): Promise<string> {
   try {
     return await ask(io, `Passphrase of ${keyFile}: `);
   } catch (cause) {

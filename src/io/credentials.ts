@@ -5,10 +5,10 @@
  * Everything is read at each call: a certificate renewed on disk is used by the next connection.
  */
 import { createPrivateKey, X509Certificate } from "node:crypto";
-import { readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { stat } from "node:fs/promises";
 import type { TransportErrorCode } from "../client/link.ts";
 import type { TlsOptions } from "../client/transport.ts";
+import { certificateFilesIn, textIn } from "./pem-files.ts";
 import { systemCertificates } from "./system-certificates.ts";
 import { codeOf, TransportError, wordsOf } from "./transport-error.ts";
 
@@ -25,8 +25,6 @@ export interface Passphrase {
   known: string | undefined;
 }
 
-/** Files of `caPath`: by their ending, or named by OpenSSL's hash. */
-const CERTIFICATE_FILE = /\.(pem|crt|cer)$|^[0-9a-f]{8}\.\d+$/;
 const CERTIFICATE = /-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----[\s\S]*?-----END \1-----/g;
 const PRIVATE_KEY = /-----BEGIN ((?:[A-Z0-9]+ )*PRIVATE KEY)-----[\s\S]*?-----END \1-----/;
 const ENCRYPTED_KEY = /-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m;
@@ -53,6 +51,19 @@ export async function readCredentials(
     throw new TransportError("keyMismatch", `${key.from} is not the key of ${cert.from}`);
   }
   return { ca, cert: cert.text, key: key.text, passphrase: passphrase.known };
+}
+
+/**
+ * Whether the file at `path` holds a private key that a passphrase opens. False where that cannot
+ * be told: it is not there, or it is a pipe, which can be read but once.
+ */
+export async function isEncryptedKey(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isFile() && ENCRYPTED_KEY.test(await textIn(path));
+  } catch {
+    // Whoever uses the file says what is wrong with it.
+    return false;
+  }
 }
 
 /** Text, and what to call it. */
@@ -98,7 +109,7 @@ async function given(
 /** @param wrong What it is when there is something by that name, but no file. */
 async function read(path: string, wrong: TransportErrorCode): Promise<string> {
   try {
-    return await readFile(path, "latin1");
+    return await textIn(path);
   } catch (cause) {
     throw unreadable(path, cause, codeOf(cause) === "EISDIR" ? wrong : "fileUnusable");
   }
@@ -131,16 +142,15 @@ function certificatesIn({ text, from }: Pem): string[] {
 }
 
 async function certificatesUnder(folder: string): Promise<string[]> {
-  let names: string[];
+  let paths: string[];
   try {
-    names = await readdir(folder);
+    paths = await certificateFilesIn(folder);
   } catch (cause) {
     throw unreadable(folder, cause, "certificateUnreadable");
   }
   const found: string[] = [];
-  for (const name of names.filter((it) => CERTIFICATE_FILE.test(it)).sort()) {
+  for (const path of paths) {
     try {
-      const path = join(folder, name);
       const text = await read(path, "certificateUnreadable");
       found.push(...certificatesIn({ text, from: path }));
     } catch (error) {

@@ -4,9 +4,9 @@
  * Newer versions of Node.js know them; before, and where those find none, they are looked for where
  * systems keep them. SSL_CERT_FILE and SSL_CERT_DIR name others, as for every program with OpenSSL.
  */
-import { readdir, readFile } from "node:fs/promises";
-import { delimiter, join } from "node:path";
+import { delimiter } from "node:path";
 import * as tls from "node:tls";
+import { certificateFilesIn, textIn } from "./pem-files.ts";
 import { TransportError } from "./transport-error.ts";
 
 /** Debian, Red Hat, SUSE, and Alpine, BSD and macOS. */
@@ -48,7 +48,7 @@ export async function systemCertificates(
 
 async function certificatesIn(path: string): Promise<string[]> {
   try {
-    return (await readFile(path, "latin1")).match(CERTIFICATE) ?? [];
+    return (await textIn(path)).match(CERTIFICATE) ?? [];
   } catch {
     // Most systems have but one of the places; whether there is any is the caller's question.
     return [];
@@ -59,8 +59,8 @@ async function certificatesUnder(folders: readonly string[]): Promise<string[]> 
   const found: string[] = [];
   for (const folder of folders.filter((it) => it !== "")) {
     // A folder that is not there has no certificates.
-    const names = await readdir(folder).catch(() => []);
-    for (const name of names.sort()) found.push(...(await certificatesIn(join(folder, name))));
+    const paths = await certificateFilesIn(folder).catch(() => []);
+    for (const path of paths) found.push(...(await certificatesIn(path)));
   }
   return found;
 }

@@ -7,9 +7,16 @@ import { createServer as createHttp } from "node:http";
 import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { PassThrough } from "node:stream";
 import type { TlsOptions } from "node:tls";
 import { afterAll, afterEach, describe, expect, it, vi } from "vitest";
-import { type CertificateName, hasOpenssl, makeCertificates } from "../support/certificates.ts";
+import { deferred } from "../../src/client/deferred.ts";
+import {
+  type CertificateName,
+  hasOpenssl,
+  makeCertificates,
+  PASSPHRASE,
+} from "../support/certificates.ts";
 import { hex } from "../support/hex.ts";
 import { type ClientProgram, type Ended, runHere } from "../support/in-process.ts";
 import { ourProgram, outcome, ROOT, start, startOurs } from "../support/programs.ts";
@@ -240,16 +247,11 @@ describe("a peer that says nothing", () => {
 
   /** Takes connections and what comes over them. */
   async function silence(): Promise<TcpServer & { asked(): Promise<unknown> }> {
-    let resolve: () => void = () => undefined;
-    let next = new Promise<void>((done) => {
-      resolve = done;
-    });
-    const server = await startTcp((socket) => socket.once("data", () => resolve()));
+    let next = deferred<void>();
+    const server = await startTcp((socket) => socket.once("data", () => next.resolve()));
     const asked = async () => {
-      await next;
-      next = new Promise<void>((done) => {
-        resolve = done;
-      });
+      await next.promise;
+      next = deferred();
     };
     return { ...server, asked };
   }
@@ -301,7 +303,44 @@ describe.skipIf(!hasOpenssl)("TLS", () => {
     expect(second).toMatch(more);
   });
 
-  it("takes no certificate for a pre-shared key, be it of an authority that all trust", async () => {
+  it.each([
+    [PASSPHRASE, 0, /^$/],
+    ["wrong", 1, /^Unable to connect \(A TLS error occurred\.\)\.\nThe passphrase does not open /],
+    [
+      "\x03",
+      1,
+      /^Unable to connect \(A TLS error occurred\.\)\.\nNo passphrase: none was given\.$/,
+    ],
+  ])("asks for a passphrase, however long that takes, before it connects: %j", async (...row) => {
+    const [typed, status, more] = row;
+    await using broker = await ScriptedBroker.start();
+    await using front = await startTlsFront(broker.port, made, { requestCert: true });
+    const stdin = Object.assign(new PassThrough(), { isTTY: true, setRawMode: () => undefined });
+    const keys = ["--cert", made.certificate("client"), "--key", made.key("encrypted")];
+    const { promise: asked, resolve: onComplaint } = deferred<string>();
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "hrtime"] });
+    const words = [...front.words, ...keys, ...NOTE];
+    const running = runHere("ts-pub", words, { stdin, onComplaint, deadlineMs: 1e6 });
+    const question = `Passphrase of ${made.key("encrypted")}: `;
+    expect(await asked).toBe(question);
+    await vi.advanceTimersByTimeAsync(100_000);
+    expect(front.sockets).toEqual([]);
+    vi.useRealTimers();
+    stdin.write(`${typed}\r`);
+    const ended = await running;
+    expect(ended).toMatchObject({ status, stdout: "" });
+    expect(ended.stderr.slice(`${question}\n`.length).trimEnd()).toMatch(more);
+    expect(front.seen).toMatchObject(status === 0 ? [{ shown: "client" }] : []);
+  });
+
+  it("asks for none where there is no TLS", async () => {
+    await using broker = await ScriptedBroker.start();
+    const keys = ["--cert", made.certificate("client"), "--key", made.key("encrypted")];
+    const ended = await runHere("ts-pub", [...broker.words, ...keys, ...NOTE]);
+    expect(ended).toEqual({ status: 0, stdout: "", stderr: "" });
+  });
+
+  it("takes no certificate for a pre-shared key, be it one that all trust", async () => {
     await using broker = await ScriptedBroker.start();
     await using front = await startTlsFront(broker.port, made);
     const words = ["-h", "localhost", "-p", `${front.port}`, "--psk", "00", "--psk-identity", "me"];

@@ -3,7 +3,7 @@
  * test. Ten times as fast as a spawned one, for tables of many rows; what a process adds (exit,
  * signals, pipes) is spawned in test/cli.
  */
-import { PassThrough } from "node:stream";
+import { PassThrough, type Readable } from "node:stream";
 import { main as pub } from "../../src/cli/pub.ts";
 import { main as rr } from "../../src/cli/rr.ts";
 import type { Streams } from "../../src/cli/streams.ts";
@@ -20,26 +20,38 @@ export interface Ended {
 
 const MAINS = { "ts-pub": pub, "ts-sub": sub, "ts-rr": rr };
 
-/** Runs a program to its end, with nothing on standard input and no option file. */
+export interface HereOptions extends Patience {
+  /** Nothing, unless given. */
+  readonly stdin?: Readable;
+  /** Told of what is written to standard error, as it comes. */
+  readonly onComplaint?: (text: string) => void;
+}
+
+/** Runs a program to its end, without an option file. */
 export async function runHere(
   program: ClientProgram,
   words: readonly string[],
-  patience?: Patience,
+  { stdin = new PassThrough().end(), onComplaint, ...patience }: HereOptions = {},
 ): Promise<Ended> {
   const [stdout, stderr] = [new PassThrough(), new PassThrough()];
   const io: Streams = {
     argv: ["node", program, ...words],
     env: {},
     pid: process.pid,
-    stdin: new PassThrough().end(),
+    stdin,
     stdout,
     stderr,
     on: () => undefined,
     off: () => undefined,
   };
+  const said: Buffer[] = [];
+  stderr.on("data", (chunk: Buffer) => {
+    said.push(chunk);
+    onComplaint?.(`${chunk}`);
+  });
   const ended = MAINS[program](io, program);
   const status = await within(`${program} ${words.join(" ")} ends`, ended, patience);
-  return { status, stdout: textIn(stdout), stderr: textIn(stderr) };
+  return { status, stdout: textIn(stdout), stderr: `${Buffer.concat(said)}` };
 }
 
 function textIn(stream: PassThrough): string {

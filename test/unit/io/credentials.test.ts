@@ -3,7 +3,7 @@ import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } fro
 import { join } from "node:path";
 import { afterAll, describe, expect, it, vi } from "vitest";
 import type { TlsOptions } from "../../../src/client/transport.ts";
-import { type Passphrase, readCredentials } from "../../../src/io/credentials.ts";
+import { isEncryptedKey, type Passphrase, readCredentials } from "../../../src/io/credentials.ts";
 import { systemCertificates } from "../../../src/io/system-certificates.ts";
 import { hasOpenssl, makeCertificates, PASSPHRASE } from "../../support/certificates.ts";
 
@@ -195,6 +195,20 @@ describe.skipIf(!hasOpenssl)("credentials", () => {
   it("ask for none where the key is open", async () => {
     const passphrase = () => Promise.reject(new Error("not to be called"));
     await read({ certFile, keyFile, passphrase });
+  });
+
+  it("know an encrypted key without opening it, or cannot tell", async () => {
+    const pipe = join(folder, "pipe");
+    execFileSync("mkfifo", [pipe]);
+    expect(await isEncryptedKey(encrypted)).toBe(true);
+    for (const other of [keyFile, certFile, "/nowhere", folder, pipe]) {
+      expect(await isEncryptedKey(other)).toBe(false);
+    }
+  });
+
+  it("come to an end of a file that has none", async () => {
+    const endless = read({ caFile: "/dev/zero" });
+    await expect(endless).rejects.toMatchObject({ code: "certificateUnreadable" });
   });
 
   it("open a key in OpenSSL's old form", async () => {
