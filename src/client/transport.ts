@@ -55,12 +55,12 @@ export interface TlsOptions {
   readonly alpn?: readonly string[];
   /**
    * The name to ask for, and that the server's certificate must be for. Default: `host`, also where
-   * an SRV look-up leads elsewhere, because nothing vouches for its answer.
+   * an SRV look-up leads elsewhere, because nothing vouches for its answer (RFC 6125 §6.2.1).
    */
   readonly serverName?: string;
   /**
    * False: any certificate of anybody is taken. Somebody in between can then read and change
-   * everything. Default true.
+   * everything. Default true. With `psk` of no effect: a certificate never takes a key's place.
    */
   readonly verify?: boolean;
   /** The secrets of each connection are added to this file, in NSS's format, for debugging. */
@@ -99,7 +99,7 @@ export interface TransportOptions {
   /**
    * Looks up who serves MQTT for `host`: the SRV records of _mqtt._tcp.HOST, with `tls` of
    * _secure-mqtt._tcp.HOST. Their targets are tried in the order of RFC 2782 until one takes the
-   * connection; `port` is not looked at. Default false.
+   * connection, each but the last for five seconds; `port` is not looked at. Default false.
    */
   readonly srv?: boolean;
 }

@@ -65,6 +65,17 @@ function optionFiles(name: string): NonNullable<Program["files"]> {
   ];
 }
 
+/** Statuses of a client for what becomes of its connection. */
+const CONNECTION_STATUSES: Program["exitStatuses"] = [
+  ["2", "The broker broke the protocol, or what answered was none."],
+  ["4", "The proxy found no way to the broker."],
+  ["7", "The connection was lost, and not made again; a message may be lost with it."],
+  ["8", "TLS was not agreed on."],
+  ["11", "The proxy wants a log-in, or forbids the connection."],
+  ["16", "The proxy failed in another way."],
+  ["19", "The broker fell silent."],
+];
+
 const PUB: Program = {
   name: "ts-pub",
   section: 1,
@@ -107,9 +118,7 @@ const PUB: Program = {
   exitStatuses: [
     ["0", "Everything was delivered."],
     ["1", "Wrong usage, --help, --version, no connection, bad input, or lines that are left."],
-    ["2", "The broker broke the protocol."],
-    ["7", "The connection was lost, and a message with it."],
-    ["8", "TLS was not agreed on."],
+    ...CONNECTION_STATUSES,
     ["130, 143", "SIGINT or SIGTERM ended it before everything was delivered."],
     ["other", "The reason code with which the broker refused the connection or a message."],
   ],
@@ -156,7 +165,7 @@ const SUB: Program = {
   exitStatuses: [
     ["0", "It ended as asked, or by a signal once connected."],
     ["1", "Wrong usage, --help, --version, or no connection."],
-    ["8", "TLS was not agreed on."],
+    ...CONNECTION_STATUSES,
     ["27", "The time given with -W is over."],
     ["other", "The reason code with which the broker refused the connection or a subscription."],
   ],
@@ -196,7 +205,7 @@ const RR: Program = {
   exitStatuses: [
     ["0", "The response is printed, or a signal ended it once connected."],
     ["1", "Wrong usage, --help, --version, or no connection."],
-    ["8", "TLS was not agreed on."],
+    ...CONNECTION_STATUSES,
     ["27", "The time given with -W is over."],
     ["other", "The reason code with which the broker refused."],
   ],

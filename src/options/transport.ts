@@ -48,7 +48,8 @@ export const TRANSPORT_OPTIONS = {
     brief: "Look up which host serves MQTT for HOST (SRV)",
     text: [
       "Asks the domain name system which hosts serve MQTT for the host given: the SRV records of",
-      "_mqtt._tcp, or with TLS of _secure-mqtt._tcp. The port is theirs, too.",
+      "_mqtt._tcp, or with TLS of _secure-mqtt._tcp. The port is theirs, too. The certificate must",
+      "be for the host given, because nothing vouches for the answer.",
     ].join(" "),
   }),
   proxy: valued({
