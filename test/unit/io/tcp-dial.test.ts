@@ -1,8 +1,10 @@
 import { mkdtempSync, rmSync } from "node:fs";
+import { createServer as createHttp } from "node:http";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import { WebSocketServer } from "ws";
 import { dialled, failureOf } from "../../support/dialled.ts";
 import { freePort } from "../../support/programs.ts";
 import { startTcp } from "../../support/tcp-server.ts";
@@ -22,6 +24,19 @@ describe("a dial", () => {
     expect(await it.closed()).toBeUndefined();
     await new Promise((resolve) => server.close(resolve));
     expect(await failureOf({ socketPath })).toMatchObject({ code: "ENOENT" });
+  });
+
+  it("speaks WebSocket over a unix socket", async () => {
+    const socketPath = join(folder, "web.sock");
+    const http = createHttp();
+    const web = new WebSocketServer({ server: http });
+    web.on("connection", (socket, { headers }) => socket.send(Buffer.from(headers.host ?? "")));
+    await new Promise<void>((resolve) => http.listen(socketPath, resolve));
+    const it = await dialled({ socketPath, webSocket: true }).opened();
+    await it.receives("localhost:1883");
+    it.link.destroy();
+    await it.closed();
+    await new Promise((resolve) => http.close(resolve));
   });
 
   it.each([
