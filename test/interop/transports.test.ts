@@ -5,10 +5,11 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { type Certificates, hasOpenssl, makeCertificates } from "../support/certificates.ts";
+import { type ClientProgram, runHere } from "../support/in-process.ts";
 import { hasMosquitto } from "../support/peers.ts";
-import { type OurProgram, type Outcome, outcome, startOurs } from "../support/programs.ts";
+import { type Outcome, outcome, startOurs } from "../support/programs.ts";
 import { startSocks } from "../support/socks-server.ts";
 import { startWayBroker, type WayBroker } from "../support/way-broker.ts";
 
@@ -46,6 +47,8 @@ const WAYS: readonly (readonly [string, string])[] = [
   ["all of it", "-h localhost -p {wss} --ws --cafile {ca} --proxy {proxy} -A 127.0.0.2"],
 ];
 
+const AS_PROCESSES = ["a unix socket", "TLS, by name", "TLS-PSK", "WebSocket", "all of it"];
+
 /** The same in one word, which has the topic too. */
 const URLS: readonly (readonly [string, string])[] = [
   ["mqtt", "localhost:{plain}"],
@@ -60,23 +63,35 @@ describe.skipIf(!hasMosquitto || !hasOpenssl)("to mosquitto", () => {
   let proxy: Awaited<ReturnType<typeof startSocks>>;
   beforeAll(async () => {
     made = makeCertificates();
+    // The authority is the system's, and there is no other.
+    vi.stubEnv("SSL_CERT_FILE", made.ca).stubEnv("SSL_CERT_DIR", undefined);
     broker = await startWayBroker(made);
     proxy = await startSocks({ logIn: { username: "me@home", password: "p:w" } });
   });
   afterAll(async () => {
+    vi.unstubAllEnvs();
     await proxy?.[Symbol.asyncDispose]();
     await broker?.[Symbol.asyncDispose]();
     made?.[Symbol.dispose]();
   });
 
-  // Much of their time goes in waiting for each other, and for libwebsockets.
-  it.concurrent.each(WAYS)("by %s", async (way, text) => {
-    await exchange(way, (topic) => [...wordsOf(text), "-t", topic]);
+  it.each(WAYS)("by %s", async (way, text) => {
+    await exchange(way, (topic) => [...wordsOf(text), "-t", topic], runHere);
   });
 
-  it.concurrent.each(URLS)("by a URL of %s", async (scheme, rest) => {
-    await exchange(scheme, (topic) => ["-L", ...broker.words(`${scheme}://${rest}/${topic}`)]);
+  it.each(URLS)("by a URL of %s", async (scheme, rest) => {
+    const wordsTo = (topic: string) => broker.words(`-L ${scheme}://${rest}/${topic}`);
+    await exchange(scheme, wordsTo, runHere);
   });
+
+  // As built, with every part that is loaded late.
+  it.each(WAYS.filter(([way]) => AS_PROCESSES.includes(way)))(
+    "in processes by %s",
+    async (...row) => {
+      const [way, text] = row;
+      await exchange(`${way}, built`, (topic) => [...wordsOf(text), "-t", topic], run);
+    },
+  );
 
   it.each([
     ["-p {tls} --cafile {ca}", "--unix {socket}"],
@@ -95,7 +110,7 @@ describe.skipIf(!hasMosquitto || !hasOpenssl)("to mosquitto", () => {
   it("with many lines, in order", async () => {
     const words = wordsOf("-h localhost -p {wss} --ws --cafile {ca} --proxy {proxy} -t many -q 1");
     const lines = Array.from({ length: 2000 }, (_, i) => `line ${i}\n`).join("");
-    const sub = startOurs("ts-sub", [...words, "-C", "2000", "-d"], { env: trust() });
+    const sub = startOurs("ts-sub", [...words, "-C", "2000", "-d"]);
     await sub.untilOutput("received SUBACK");
     const published = await run("ts-pub", [...words, "-l"], lines);
     expect(published).toMatchObject({ status: 0, stderr: "" });
@@ -122,7 +137,11 @@ describe.skipIf(!hasMosquitto || !hasOpenssl)("to mosquitto", () => {
   });
 
   /** One leaves a message that another finds, and a third asks itself something. */
-  async function exchange(way: string, wordsTo: (topic: string) => string[]): Promise<void> {
+  async function exchange(
+    way: string,
+    wordsTo: (topic: string) => string[],
+    run: (program: ClientProgram, words: readonly string[]) => Promise<object>,
+  ): Promise<void> {
     const topic = way.replaceAll(/[^\w]/g, "_");
     const ask = `${topic}/ask`;
     // Retained: it does not matter who comes first.
@@ -142,15 +161,12 @@ describe.skipIf(!hasMosquitto || !hasOpenssl)("to mosquitto", () => {
   }
 
   function run(
-    program: OurProgram,
+    program: ClientProgram,
     words: readonly string[],
     input: string | Buffer = "",
   ): Promise<Outcome> {
-    return outcome(startOurs(program, words, { env: trust() }), { input });
+    return outcome(startOurs(program, words), { input });
   }
-
-  /** The authority as the system's, and no other. */
-  const trust = () => ({ SSL_CERT_FILE: made.ca, SSL_CERT_DIR: undefined });
 });
 
 const NOTE = ["-t", "note", "-m", "x"];

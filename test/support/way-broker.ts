@@ -25,7 +25,8 @@ export async function startWayBroker(made: Certificates): Promise<WayBroker> {
   writeFileSync(keys, `me:${KEY}\n`);
   const names = new Map<string, string>();
   // As another user it could not read our files.
-  const conf = ["user root", `psk_file ${keys}`, `listener 0 ${socketPath}`];
+  const conf = ["user root", "max_queued_messages 0", `psk_file ${keys}`];
+  conf.push(`listener 0 ${socketPath}`);
   for (const [name, lines] of Object.entries(listeners(made))) {
     const port = await freePort();
     names.set(name, `${port}`);
