@@ -8,8 +8,7 @@ import { createPrivateKey, X509Certificate } from "node:crypto";
 import { stat } from "node:fs/promises";
 import type { TransportErrorCode } from "../client/link.ts";
 import type { TlsOptions } from "../client/transport.ts";
-import { certificateFilesIn, textIn } from "./pem-files.ts";
-import { systemCertificates } from "./system-certificates.ts";
+import { certificateFilesIn, systemCertificates, textIn } from "./system-certificates.ts";
 import { codeOf, TransportError, wordsOf } from "./transport-error.ts";
 
 export interface Credentials {

@@ -1,12 +1,13 @@
 /**
- * The authorities that the operating system trusts.
+ * The authorities that the operating system trusts, and how files with certificates are read.
  *
  * Newer versions of Node.js know them; before, and where those find none, they are looked for where
  * systems keep them. SSL_CERT_FILE and SSL_CERT_DIR name others, as for every program with OpenSSL.
  */
-import { delimiter } from "node:path";
+import { createReadStream } from "node:fs";
+import { readdir } from "node:fs/promises";
+import { delimiter, join } from "node:path";
 import * as tls from "node:tls";
-import { certificateFilesIn, textIn } from "./pem-files.ts";
 import { TransportError } from "./transport-error.ts";
 
 /** Debian, Red Hat, SUSE, and Alpine, BSD and macOS. */
@@ -16,6 +17,10 @@ const BUNDLES = [
   "/etc/ssl/ca-bundle.pem",
   "/etc/ssl/cert.pem",
 ];
+/** Files with certificates in a folder: by their ending, or named by OpenSSL's hash. */
+const CERTIFICATE_FILE = /\.(pem|crt|cer)$|^[0-9a-f]{8}\.\d+$/;
+/** More than all the authorities of a system; what is behind is not read. */
+const PEM_BYTES_MAX = 16_777_216;
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g;
 
 /**
@@ -44,6 +49,20 @@ export async function systemCertificates(
   }
   const why = "the system has no certificates of authorities";
   throw new TransportError("certificateUnreadable", why);
+}
+
+/** A file as a text, letter by byte. A device without an end is cut, and then holds no PEM. */
+export async function textIn(path: string): Promise<string> {
+  let text = "";
+  const chunks = createReadStream(path, { encoding: "latin1", end: PEM_BYTES_MAX - 1 });
+  for await (const chunk of chunks) text += chunk;
+  return text;
+}
+
+/** Paths of the files in `folder` that hold certificates, in the order of their names. */
+export async function certificateFilesIn(folder: string): Promise<string[]> {
+  const names = (await readdir(folder)).filter((name) => CERTIFICATE_FILE.test(name));
+  return names.sort().map((name) => join(folder, name));
 }
 
 async function certificatesIn(path: string): Promise<string[]> {
