@@ -1,5 +1,6 @@
 /**
- * TCP on the broker's side: listens, and makes a link of each socket that comes in.
+ * TCP and unix sockets on the broker's side: listens, and makes a link of each socket that comes
+ * in, or of anything that behaves like one.
  *
  * A link writes once a turn. What the network does not take stays in the socket's queue, which the
  * broker sees as `backlogBytes`; until it is taken, what follows gathers in the link's own buffer.
@@ -24,11 +25,33 @@ export interface LinkListener {
   onClosed(why?: string): void;
 }
 
-export interface ListenTarget {
-  readonly port: number;
-  /** An address, already looked up. */
+/** Where to listen: an address that has been looked up, or a unix socket. */
+export type ListenPlace =
+  | { readonly port: number; readonly address: string }
+  | { readonly path: string };
+
+export type ListenTarget = ListenPlace & { readonly noDelay: boolean };
+
+/** What a link asks of a socket. */
+export interface LinkSocket {
+  readonly destroyed: boolean;
+  readonly writableEnded: boolean;
+  /** Bytes that were written and are not taken. */
+  readonly writableLength: number;
+  write(bytes: Buffer, onTaken?: (error?: Error | null) => void): unknown;
+  end(): unknown;
+  destroy(): unknown;
+  pause(): unknown;
+  resume(): unknown;
+  on(event: "end" | "error" | "close", listener: () => void): unknown;
+  once(event: "close", listener: () => void): unknown;
+}
+
+/** Whose connection it is. */
+export interface Peer {
+  /** As the log shows it. */
   readonly address: string;
-  readonly noDelay: boolean;
+  readonly port: number;
 }
 
 /**
@@ -44,10 +67,22 @@ export function listenTcp(
   onRefused: (error: Error) => void,
 ): Promise<Server> {
   const server = createServer({ noDelay: target.noDelay, pauseOnConnect: true }, onSocket);
+  return listening(server, target, onRefused);
+}
+
+/** Has `server` listen on `target`, as `listenTcp`. */
+export function listening<Listening extends Server>(
+  server: Listening,
+  target: ListenPlace,
+  onRefused: (error: Error) => void,
+): Promise<Listening> {
+  const place =
+    "path" in target
+      ? { path: target.path }
+      : { port: target.port, host: target.address, ipv6Only: true };
   return new Promise((resolve, reject) => {
     server.once("error", reject);
-    const { port, address: host } = target;
-    server.listen({ port, host, ipv6Only: true, backlog: 1024 }, () => {
+    server.listen({ ...place, backlog: 1024 }, () => {
       server.off("error", reject);
       // Later errors are of one accept, such as too many open files: the others go on.
       server.on("error", onRefused);
@@ -60,7 +95,7 @@ export class SocketLink implements Link, Flushed {
   readonly address: string;
   readonly port: number;
   readonly out: OutBuffer;
-  private readonly socket: Socket;
+  private readonly socket: LinkSocket;
   private readonly turn: TurnLoop;
   private listener: LinkListener | null = null;
   /** The network has not taken what was last written. */
@@ -82,12 +117,24 @@ export class SocketLink implements Link, Flushed {
   private isAwake = false;
   private isClosing = false;
 
-  constructor(accepted: Socket, turn: TurnLoop, pool: BufferPool) {
-    this.socket = readingInPlace(accepted, (chunk) => this.onChunk(chunk));
+  /** @param open Makes the socket, which tells what is read and is paused at first. */
+  constructor(
+    peer: Peer,
+    open: (onChunk: (chunk: Buffer) => void) => LinkSocket,
+    turn: TurnLoop,
+    pool: BufferPool,
+  ) {
+    this.socket = open((chunk) => this.onChunk(chunk));
     this.turn = turn;
     this.out = new OutBuffer(pool);
-    this.address = accepted.remoteAddress ?? "?";
-    this.port = accepted.remotePort ?? 0;
+    this.address = peer.address;
+    this.port = peer.port;
+  }
+
+  /** A link of a socket that came in. */
+  static of(accepted: Socket, peer: Peer, turn: TurnLoop, pool: BufferPool): SocketLink {
+    const open = (onChunk: (chunk: Buffer) => void) => readingInPlace(accepted, onChunk);
+    return new SocketLink(peer, open, turn, pool);
   }
 
   get backlogBytes(): number {
@@ -172,6 +219,11 @@ export class SocketLink implements Link, Flushed {
     this.turn.begin();
     this.listener?.onBytes(chunk);
   }
+}
+
+/** @param path Of a unix socket, whose peers have neither address nor port: the log shows it. */
+export function peerOf({ remoteAddress, remotePort }: Socket, path = "?"): Peer {
+  return { address: remoteAddress ?? path, port: remotePort ?? 0 };
 }
 
 /** Where every socket is read into, in turn. */

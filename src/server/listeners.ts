@@ -4,21 +4,35 @@
  * A listener without a host takes both address families, each with a socket of its own.
  */
 import { lookup } from "node:dns/promises";
+import { lstatSync, unlinkSync } from "node:fs";
+import type { Server as HttpServer } from "node:http";
 import type { Server, Socket } from "node:net";
 import { networkInterfaces } from "node:os";
 import type { Broker } from "../broker/broker.ts";
 import type { ListenerSettings } from "../broker/settings.ts";
 import type { Log } from "../broker/world.ts";
 import type { BufferPool } from "../core/base/out-buffer.ts";
-import { listenTcp, SocketLink } from "../io/tcp-listen.ts";
+import { type ListenTarget, listenTcp, peerOf, SocketLink } from "../io/tcp-listen.ts";
 import type { TurnLoop } from "../io/turn.ts";
 import type { Configuration, ListenerConfiguration } from "../options/conf/configuration.ts";
 import { StartFailure, systemWords } from "./failure.ts";
 import { listenerSettings } from "./settings.ts";
 
+/** What a browser's cookies need. */
+const HEADER_BYTES_MIN = 4_096;
+/** Clients may put several packets into a frame. */
+const FRAME_BYTES_MIN = 1_048_576;
+
 interface Address {
   readonly address: string;
   readonly family: 4 | 6;
+}
+
+/** What came in and may become a link. */
+interface Accepted {
+  readonly address: string;
+  makeLink(): SocketLink;
+  destroy(): void;
 }
 
 /** A listener at work, with as many sockets as its host has addresses. */
@@ -37,6 +51,8 @@ export class Listeners {
   private readonly log: Log;
   private readonly opened: Open[] = [];
   private readonly links = new Set<SocketLink>();
+  /** Of a request for WebSocket. */
+  private headerBytesMax = 0;
   /** Called when the last connection is gone. */
   private onDrained: (() => void) | null = null;
 
@@ -53,6 +69,7 @@ export class Listeners {
    * @throws {StartFailure} When one cannot be; in local-only mode when none can.
    */
   async open({ listeners, localOnly, general }: Configuration): Promise<void> {
+    this.headerBytesMax = Math.max(general.packetBufferSize, HEADER_BYTES_MIN);
     for (const listener of listeners) {
       try {
         await this.openOne(listener, general.setTcpNodelay);
@@ -89,7 +106,14 @@ export class Listeners {
 
   /** Takes no more clients. */
   stop(): void {
-    for (const { servers } of this.opened) for (const server of servers) server.close();
+    for (const { servers } of this.opened) {
+      // Node takes the file of a unix socket away with its server.
+      for (const server of servers) {
+        server.close();
+        // What asks for WebSocket and has no answer yet; those that have are links.
+        if ("closeAllConnections" in server) (server as HttpServer).closeAllConnections();
+      }
+    }
   }
 
   /** Resolves when every connection is gone; what is left after `graceMs` is cut. */
@@ -115,32 +139,83 @@ export class Listeners {
       connections: 0,
     };
     this.opened.push(open);
+    const { path, port, protocol } = listener;
+    if (path !== undefined) {
+      this.log.write("information", `Opening unix listen socket on path ${path}.`);
+      removeStale(path);
+      await this.listen(open, { path, noDelay });
+      return;
+    }
     for (const { address, family } of await addressesOf(listener)) {
-      this.log.write("information", `Opening ipv${family} listen socket on port ${listener.port}.`);
-      const target = { port: listener.port, address, noDelay };
-      try {
-        const onSocket = (socket: Socket) => this.onSocket(open, socket);
-        const onRefused = (error: Error) => this.onRefused(error);
-        open.servers.push(await listenTcp(target, onSocket, onRefused));
-      } catch (error) {
-        throw new StartFailure(1, `Error: ${systemWords(error)}`, error);
-      }
+      const kind = protocol === "websockets" ? "websockets" : `ipv${family}`;
+      this.log.write("information", `Opening ${kind} listen socket on port ${port}.`);
+      await this.listen(open, { port, address, noDelay });
     }
   }
 
+  private async listen(open: Open, target: ListenTarget): Promise<void> {
+    const onRefused = (error: Error) => this.onRefused(error);
+    try {
+      open.servers.push(
+        open.configuration.protocol === "websockets"
+          ? await this.listenWebSocket(open, target, onRefused)
+          : await listenTcp(target, (socket) => this.onSocket(open, socket), onRefused),
+      );
+    } catch (error) {
+      throw new StartFailure(1, `Error: ${systemWords(error)}`, error);
+    }
+  }
+
+  private async listenWebSocket(
+    open: Open,
+    target: ListenTarget,
+    onRefused: (error: Error) => void,
+  ): Promise<Server> {
+    const { listenWebSocket } = await import("../io/web-socket-listen.ts");
+    const { connectTimeoutMs, maxPacketSize } = this.broker.settings;
+    const limits = {
+      headerBytesMax: this.headerBytesMax,
+      requestTimeoutMs: connectTimeoutMs,
+      frameBytesMax: Math.max(maxPacketSize, FRAME_BYTES_MIN),
+    };
+    const isOrigin = (origin: string | undefined) => {
+      const { websocketsOrigin } = open.configuration;
+      return websocketsOrigin.length === 0 || websocketsOrigin.includes(origin ?? "");
+    };
+    return listenWebSocket(
+      target,
+      limits,
+      isOrigin,
+      ({ peer, open: openSocket, destroy }) =>
+        this.onAccepted(open, {
+          address: peer.address,
+          makeLink: () => new SocketLink(peer, openSocket, this.turn, this.pool),
+          destroy,
+        }),
+      onRefused,
+    );
+  }
+
   private onSocket(open: Open, socket: Socket): void {
+    const peer = peerOf(socket, open.configuration.path);
+    this.onAccepted(open, {
+      address: peer.address,
+      makeLink: () => SocketLink.of(socket, peer, this.turn, this.pool),
+      destroy: () => socket.destroy(),
+    });
+  }
+
+  private onAccepted(open: Open, { address, makeLink, destroy }: Accepted): void {
     const { maxConnections } = open.configuration;
     const { broker, turn } = this;
     turn.begin();
     if (maxConnections >= 0 && open.connections >= maxConnections) {
-      this.log.write(
-        "notice",
-        `Client connection from ${socket.remoteAddress} denied: max_connections exceeded.`,
-      );
-      socket.destroy();
+      const line = `Client connection from ${address} denied: max_connections exceeded.`;
+      this.log.write("notice", line);
+      destroy();
       return;
     }
-    const link = new SocketLink(socket, turn, this.pool);
+    const link = makeLink();
     const connection = broker.accept(link, open.settings);
     if (connection === null) {
       link.destroy();
@@ -160,8 +235,17 @@ export class Listeners {
   }
 }
 
-function keyOf({ port, host }: ListenerConfiguration): string {
-  return `${port} ${host ?? ""}`;
+function keyOf({ port, host, path, protocol }: ListenerConfiguration): string {
+  return `${port} ${path ?? host ?? ""} ${protocol}`;
+}
+
+/** A socket that a broker left behind when it was killed; nothing else is taken away. */
+function removeStale(path: string): void {
+  try {
+    if (lstatSync(path).isSocket()) unlinkSync(path);
+  } catch {
+    // There is none, or it cannot be taken away, and listening says why.
+  }
 }
 
 /** Where a listener listens: both families unless its host or socket_domain says otherwise. */

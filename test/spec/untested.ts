@@ -19,8 +19,4 @@ export const UNTESTED: readonly Untested[] = [
       "Binds a broker that sends one copy for overlapping subscriptions; ours sends one each.",
     statements: "MQTT5-3.3.4-4",
   },
-  {
-    reason: "Binds the broker's WebSocket listener, and there is none yet.",
-    statements: "MQTT5-6.0.0-4 MQTT-6.0.0-4",
-  },
 ];

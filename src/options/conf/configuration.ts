@@ -35,7 +35,9 @@ export interface ListenerLines extends Address {
 export interface ListenerConfiguration extends Address {
   readonly bindInterface: string | undefined;
   readonly socketDomain: "ipv4" | "ipv6" | undefined;
-  readonly protocol: "mqtt";
+  readonly protocol: "mqtt" | "websockets";
+  /** Where pages may come from; from anywhere when empty. */
+  readonly websocketsOrigin: readonly string[];
   /** Sockets at once, -1 for no limit. */
   readonly maxConnections: number;
   readonly allowAnonymous: boolean;
@@ -210,15 +212,20 @@ function listenerConfiguration(
   localOnly: boolean,
 ): ListenerConfiguration {
   const { listenerAllowAnonymous, listenerAutoIdPrefix, ...own } = listener.values;
-  const address = listener.host === undefined ? {} : { host: listener.host };
+  const { port, host, path } = listener;
+  const place = {
+    ...(host === undefined ? {} : { host }),
+    ...(path === undefined ? {} : { path }),
+  };
   return {
     ...own,
-    port: listener.port,
-    ...address,
+    port,
+    ...place,
     allowAnonymous: listenerAllowAnonymous ?? security.allowAnonymous ?? localOnly,
     allowZeroLengthClientid: security.allowZeroLengthClientid,
     aclFile: security.aclFile,
     passwordFile: security.passwordFile,
+    websocketsOrigin: listener.values.websocketsOrigin ?? [],
     autoIdPrefix: listenerAutoIdPrefix ?? security.autoIdPrefix ?? "auto-",
   };
 }

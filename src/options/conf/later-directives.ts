@@ -25,12 +25,7 @@ const TLS = [
 
 const ACCESS = ["auth_plugin_deny_special_chars"];
 
-const LISTENER = [
-  "http_dir",
-  "websockets_origin",
-  "enable_proxy_protocol",
-  "proxy_protocol_v2_require_tls",
-];
+const LISTENER = ["http_dir", "enable_proxy_protocol", "proxy_protocol_v2_require_tls"];
 
 const BRIDGE = [
   "connection",

@@ -145,19 +145,39 @@ export const LISTENER_DIRECTIVES = {
   }),
   protocol: {
     name: "protocol",
-    value: "mqtt",
+    value: "mqtt|websockets",
     group: LISTENERS,
     scope: "listener",
     reload: "listener",
-    text: "What this listener speaks: mqtt, the default. Others come with a later version.",
+    text: [
+      "What this listener speaks: mqtt, the default, or websockets, which is MQTT over WebSocket",
+      "at any path. The HTTP interface of mosquitto comes with a later version.",
+    ].join(" "),
     read({ word }) {
       if (word === "") throw empty("protocol");
-      if (word === "mqtt") return word;
-      if (word === "websockets" || word === "http_api") throw notYet(`protocol ${word}`);
+      if (word === "mqtt" || word === "websockets") return word;
+      if (word === "http_api") throw notYet(`protocol ${word}`);
       throw bad(`Error: Invalid protocol value (${word}).`);
     },
     fallback: "mqtt",
-  } as Directive<"mqtt">,
+  } as Directive<"mqtt" | "websockets">,
+  websocketsOrigin: {
+    name: "websockets_origin",
+    value: "ORIGIN",
+    group: LISTENERS,
+    scope: "listener",
+    reload: "listener",
+    needsListener: true,
+    text: [
+      "Pages from ORIGIN, such as https://example.com, may connect with WebSocket. May be given",
+      "several times; unless it is given, pages from anywhere may.",
+    ].join(" "),
+    read(rest, soFar) {
+      if (rest.text === "") throw empty("websockets_origin");
+      return [...(soFar ?? []), rest.text];
+    },
+    fallback: undefined,
+  } as Directive<readonly string[] | undefined>,
   useUsernameAsClientid: boolean({
     name: "use_username_as_clientid",
     group: LISTENERS,
@@ -176,19 +196,22 @@ export interface Address {
   readonly port: number;
   /** A name or address; absent for all of the machine's. */
   readonly host?: string;
+  /** Of a unix socket; `port` is 0 then. */
+  readonly path?: string;
 }
 
 /** The lines that make a listener. Their values are the parser's to keep. */
 export const ADDRESS_DIRECTIVES = {
   listener: {
     name: "listener",
-    value: "PORT [HOST]",
+    value: "PORT [HOST] | 0 PATH",
     group: LISTENERS,
     scope: "address",
     reload: "no",
     text: [
       "Begins a listener on this TCP port, 1 to 65535, and this name or address; on all addresses",
-      "of the machine unless given. What follows up to the next listener line belongs to it.",
+      "of the machine unless given; or, with 0, on a unix socket at PATH. What follows up to the",
+      "next listener line belongs to it.",
     ].join(" "),
     read: readListener,
     fallback: undefined,
@@ -228,7 +251,9 @@ function readListener(rest: Rest): Address {
     if (host === undefined || host.startsWith("#")) {
       throw bad("Error: A listener with port 0 must provide a Unix socket path.");
     }
-    throw notYet(["listener 0", host, ...more].join(" "));
+    // A path may hold blanks, and a comment may follow it.
+    const path = [host, ...more].join(" ").replace(/ #.*$/, "");
+    return { port: 0, path };
   }
   const port = readPort(rest);
   // A comment may follow, and mosquitto takes * for all addresses.

@@ -1,7 +1,7 @@
 import { connect, type Server, type Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { BufferPool } from "../../../src/core/base/out-buffer.ts";
-import { listenTcp, SocketLink } from "../../../src/io/tcp-listen.ts";
+import { listenTcp, peerOf, SocketLink } from "../../../src/io/tcp-listen.ts";
 import { type Driven, TurnLoop } from "../../../src/io/turn.ts";
 import { waitFor } from "../../support/wait-for.ts";
 
@@ -136,7 +136,8 @@ async function linked() {
   if (address === null || typeof address === "string") throw new Error("TCP has ports");
   const peer = connect(address.port, "127.0.0.1");
   peer.on("error", () => undefined);
-  const link = new SocketLink(await waitFor("it is accepted", () => accepted[0]), turn, pool);
+  const socket = await waitFor("it is accepted", () => accepted[0]);
+  const link = SocketLink.of(socket, peerOf(socket), turn, pool);
   link.start(
     {
       onBytes: () => undefined,

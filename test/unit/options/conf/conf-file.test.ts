@@ -241,9 +241,8 @@ describe("a line that cannot be", () => {
     ["enable_control_api true", "enable_control_api true"],
     ["log_dest dlt", "log_dest dlt"],
     ["log_dest syslog", "log_dest syslog"],
-    ["listener 1\nprotocol websockets", "protocol websockets"],
+    ["listener 1\nprotocol http_api", "protocol http_api"],
     ["listener 1\ncafile x", "cafile"],
-    ["listener 0 /tmp/x", "listener 0 /tmp/x"],
   ])("is refused and not ignored when it comes later: %s", (text, what) => {
     expect(refusalOf(`${text}\n`)).toContain(
       `Error: '${what}' is not supported yet by this version of ts-broker.\nError found at t.conf:`,

@@ -1,0 +1,165 @@
+/**
+ * MQTT over WebSocket on the broker's side (MQTT 5.0 §6, RFC 6455): an HTTP server whose upgrades
+ * become sockets that a link is made of. Loaded only where a listener asks for it.
+ *
+ * What a turn writes is one binary frame; what frames hold is read as one stream of bytes, for
+ * packets need not begin or end where frames do [MQTT5-6.0.0-2].
+ */
+import { createServer, type IncomingMessage, type Server } from "node:http";
+import type { Socket } from "node:net";
+import { type WebSocket, WebSocketServer } from "ws";
+import { type LinkSocket, type ListenTarget, listening, type Peer, peerOf } from "./tcp-listen.ts";
+
+export interface WebSocketLimits {
+  /** Bytes of a request's header; a longer one is refused with 431. */
+  readonly headerBytesMax: number;
+  /** Milliseconds from the connection to the whole of its request. */
+  readonly requestTimeoutMs: number;
+  /** Bytes of a frame, or of all fragments of one; what is longer ends the connection. */
+  readonly frameBytesMax: number;
+}
+
+/** A WebSocket that came in. */
+export interface Accepted {
+  readonly peer: Peer;
+  /** Makes the socket of a link. Called once. */
+  open(onChunk: (chunk: Buffer) => void): LinkSocket;
+  destroy(): void;
+}
+
+/** In the order in which we would have them [MQTT5-6.0.0-4]. */
+const SUBPROTOCOLS = ["mqtt", "mqttv3.1"];
+const NORMAL = 1000;
+const UNSUPPORTED_DATA = 1003;
+/** As long as a browser takes to answer. */
+const CLOSE_MS_MAX = 2000;
+
+/**
+ * Listens on `target`.
+ *
+ * @param isOrigin Whether a page from there may connect; asked where a request names its origin.
+ * @throws The system's error, such as EADDRINUSE.
+ */
+export function listenWebSocket(
+  target: ListenTarget,
+  limits: WebSocketLimits,
+  isOrigin: (origin: string | undefined) => boolean,
+  onAccepted: (accepted: Accepted) => void,
+  onRefused: (error: Error) => void,
+): Promise<Server> {
+  const upgrades = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload: limits.frameBytesMax,
+    handleProtocols: (offered) => SUBPROTOCOLS.find((name) => offered.has(name)) ?? false,
+  });
+  const server = createServer({
+    noDelay: target.noDelay,
+    maxHeaderSize: limits.headerBytesMax,
+    headersTimeout: limits.requestTimeoutMs,
+    requestTimeout: limits.requestTimeoutMs,
+    connectionsCheckingInterval: Math.min(limits.requestTimeoutMs, 5_000),
+  });
+  server.on("request", (_request, response) => {
+    response.writeHead(426, { Connection: "close", Upgrade: "websocket" });
+    response.end("This is an MQTT broker: it speaks WebSocket only.\n");
+  });
+  server.on("upgrade", (request: IncomingMessage, stream: Socket, head: Buffer) => {
+    stream.on("error", () => undefined);
+    const refusal = refusalOf(request, isOrigin);
+    if (refusal !== undefined) {
+      stream.end(`HTTP/1.1 ${refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+      return;
+    }
+    upgrades.handleUpgrade(request, stream, head, (socket) => {
+      onAccepted({
+        peer: peerOf(stream),
+        open: (onChunk) => new FramedSocket(socket, stream, onChunk),
+        destroy: () => socket.terminate(),
+      });
+    });
+  });
+  return listening(server, target, onRefused);
+}
+
+/** The status line for a request that is turned away. */
+function refusalOf(
+  { headers }: IncomingMessage,
+  isOrigin: (origin: string | undefined) => boolean,
+): string | undefined {
+  if (!isOrigin(headers.origin)) return "403 Forbidden";
+  const offered = (headers["sec-websocket-protocol"] ?? "").split(",").map((name) => name.trim());
+  return offered.some((name) => SUBPROTOCOLS.includes(name)) ? undefined : "400 Bad Request";
+}
+
+/** A WebSocket as a link sees it: bytes in, bytes out. */
+class FramedSocket implements LinkSocket {
+  private readonly socket: WebSocket;
+  private readonly stream: Socket;
+  private hasEnded = false;
+
+  constructor(socket: WebSocket, stream: Socket, onChunk: (chunk: Buffer) => void) {
+    this.socket = socket;
+    this.stream = stream;
+    socket.pause();
+    socket.on("message", (data: Buffer, isBinary: boolean) => {
+      if (isBinary) onChunk(data);
+      // [MQTT5-6.0.0-1]
+      else this.fail(UNSUPPORTED_DATA);
+    });
+    // It broke the rules of WebSocket, and has been told so.
+    socket.on("error", () => socket.terminate());
+  }
+
+  get destroyed(): boolean {
+    return this.stream.destroyed;
+  }
+
+  get writableEnded(): boolean {
+    return this.hasEnded;
+  }
+
+  get writableLength(): number {
+    return this.stream.writableLength;
+  }
+
+  /** Nothing but the wish to know when all before it is taken makes no frame. */
+  write(bytes: Buffer, onTaken?: (error?: Error | null) => void): void {
+    if (bytes.length > 0) this.socket.send(bytes, { binary: true, compress: false });
+    if (onTaken !== undefined) this.stream.write(bytes.subarray(0, 0), onTaken);
+  }
+
+  end(): void {
+    this.hasEnded = true;
+    this.socket.close(NORMAL);
+    const timer = setTimeout(() => this.socket.terminate(), CLOSE_MS_MAX);
+    this.socket.once("close", () => clearTimeout(timer));
+  }
+
+  destroy(): void {
+    this.socket.terminate();
+  }
+
+  pause(): void {
+    this.socket.pause();
+  }
+
+  resume(): void {
+    this.socket.resume();
+  }
+
+  on(event: "end" | "error" | "close", listener: () => void): void {
+    // Its end is its closing: there is no half of it that stays open.
+    if (event !== "end") this.socket.on(event, listener);
+  }
+
+  once(event: "close", listener: () => void): void {
+    this.socket.once(event, listener);
+  }
+
+  private fail(code: number): void {
+    this.socket.close(code);
+    this.socket.terminate();
+  }
+}
