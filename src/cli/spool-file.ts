@@ -94,7 +94,7 @@ export class SpoolFile implements SpoolDisk {
 
   replace(start: Buffer, from: number): void {
     const path = `${this.path}.new`;
-    const fd = openSync(path, "w", MODE);
+    const fd = openSync(path, "w+", MODE);
     let size = start.length;
     try {
       fchmodSync(fd, fstatSync(this.fd).mode & 0o7777);

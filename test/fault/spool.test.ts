@@ -11,6 +11,7 @@ import { describe, expect, it } from "vitest";
 import { type Client, connect } from "../../src/client/client.ts";
 import { Prng } from "../../src/core/base/prng.ts";
 import { freePort, outcome, type Program, startBroker, startOurs } from "../support/programs.ts";
+import { PublishSink } from "../support/publish-sink.ts";
 import { Relay } from "../support/relay.ts";
 import { replayable, seed } from "../support/seeds.ts";
 import { waitFor } from "../support/wait-for.ts";
@@ -60,6 +61,29 @@ describe.concurrent("ts-pub --spool, killed again and again,", () => {
       await reader.client.disconnect();
     }),
   );
+});
+
+describe("ts-pub --spool", () => {
+  it("takes many lines in while the broker is away, and sends all of them later", async () => {
+    using folder = new Folder();
+    const spool = join(folder.path, "spool");
+    const words = ["-t", "kept", "-q", "1", "-l", "--spool", spool];
+    const where = ["-h", "127.0.0.1", "-p", `${await freePort()}`];
+    const count = 100_000;
+    const away = await outcome(startOurs("ts-pub", [...where, ...words]), {
+      input: numbered(1, count, "x".repeat(100)),
+    });
+    expect(away.stderr).toMatch(new RegExp(`^${count} lines are kept in `, "m"));
+    let isInOrder = true;
+    let last = 0;
+    await using sink = await PublishSink.start((payload) => {
+      isInOrder &&= Number.parseInt(payload.toString("latin1", 0, 10), 10) === ++last;
+    });
+    const { status, stderr } = await outcome(startOurs("ts-pub", [...sink.words, ...words]));
+    expect({ status, stderr, isInOrder }).toEqual({ status: 0, stderr: "", isInOrder: true });
+    expect(sink.messages).toBe(count);
+    expect(linesIn(spool)).toEqual([]);
+  });
 });
 
 const SMALL = DISKS.filter(({ open }) => {

@@ -58,6 +58,25 @@ describe("the file of a spool", () => {
     expect(existsSync(`${path}.new`)).toBe(false);
   });
 
+  it("is read on after it was made anew, as often as that is", async () => {
+    const file = new SpoolFile(path);
+    const spool = new Spool(file, "{}", { garbageBytes: 1000, blockBytes: 64 });
+    const lines = Array.from({ length: 2000 }, (_, i) => `line ${i}`);
+    spool.append(Buffer.from(`${lines.join("\n")}\n`));
+    let sizes = 0;
+    let before = file.size;
+    for (const text of lines) {
+      const line = spool.take()!;
+      expect(line.bytes.toString()).toBe(text);
+      spool.finish(line);
+      spool.flush();
+      if (file.size < before) sizes++;
+      before = file.size;
+    }
+    expect(sizes).toBeGreaterThan(3);
+    await file.close();
+  });
+
   it("is for one at a time, by whatever name", async () => {
     const file = new SpoolFile(path);
     const link = join(folder, "link");
