@@ -18,6 +18,7 @@ import { TransportError, wordsOf } from "./transport-error.ts";
  */
 const TIMEOUT_MS = 120_000;
 
+const NOT_SOCKS = "what answers is no SOCKS5 proxy";
 /** Words of the package's errors, and what they mean. The first that fits counts. */
 const MEANINGS: readonly (readonly [RegExp, TransportErrorCode, string])[] = [
   [/no accepted authentication/, "proxyLogInMissing", "the proxy wants another log-in"],
@@ -25,9 +26,8 @@ const MEANINGS: readonly (readonly [RegExp, TransportErrorCode, string])[] = [
   [/Authentication failed/, "proxyLogInRefused", "the proxy refused user and password"],
   [/Socket closed/, "proxyClosed", "the proxy closed the connection"],
   [/timed out/, "proxyClosed", "the proxy did not answer in time"],
-  [/rejected connection - undefined/, "notProxy", "what answers is no SOCKS5 proxy"],
   [/rejected connection/, "proxyRefused", "the proxy could not connect"],
-  [/Received invalid/, "notProxy", "what answers is no SOCKS5 proxy"],
+  [/Received invalid/, "notProxy", NOT_SOCKS],
 ];
 
 /** The answers of RFC 1928 §6, by the package's names. */
@@ -83,7 +83,9 @@ function meaning(cause: unknown, { host, port }: Place): Error {
   }
   const [, code, sentence] = known;
   if (code !== "proxyRefused") return new TransportError(code, sentence, { cause });
-  const answer = /- (\w+)$/.exec(words)?.[1] ?? "";
-  const [meant, reason] = ANSWERS[answer] ?? [code, answer];
+  const answer = ANSWERS[/- (\w+)$/.exec(words)?.[1] ?? ""];
+  // "Granted", for one: the answer is of another version of SOCKS.
+  if (answer === undefined) return new TransportError("notProxy", NOT_SOCKS, { cause });
+  const [meant, reason] = answer;
   return new TransportError(meant, `${sentence} to ${host}:${port}: ${reason}`, { cause });
 }

@@ -19,6 +19,8 @@ const LIMITS = {
   /** Milliseconds for the peer to answer a close frame, and then to close the connection. */
   closeTimeout: LINGER_MS,
 };
+/** The status of HTTP that says yes (RFC 9110 §15.2.2). */
+const SWITCHING = 101;
 /** Closing codes (RFC 6455 §7.4.1). */
 const NORMAL = 1000;
 const GOING_AWAY = 1001;
@@ -131,12 +133,13 @@ function closed(code: number, reason: Buffer): Error | undefined {
 }
 
 function refused(statusCode: number, statusMessage: string): TransportError {
+  if (statusCode === SWITCHING) return wordForUpgrade(new Error("its answer names no upgrade"));
   const code = statusCode >= 500 ? "webSocketUnavailable" : "webSocketRefused";
   const status = `${statusCode} ${statusMessage}`.trimEnd();
   return new TransportError(code, `the server refused WebSocket: ${status}`, { statusCode });
 }
 
-function wordForUpgrade(error: Error): Error {
+function wordForUpgrade(error: Error): TransportError {
   const words = wordsOf(error);
   const isClosed = ["ECONNRESET", "EPIPE"].includes(codeOf(error)) || /hang up/.test(words);
   if (isClosed) {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { dialled, failureOf } from "../../support/dialled.ts";
+import { hex } from "../../support/hex.ts";
 import { freePort } from "../../support/programs.ts";
 import { startSocks } from "../../support/socks-server.ts";
 import { startTcp } from "../../support/tcp-server.ts";
@@ -66,6 +67,11 @@ describe("a connection through a SOCKS5 proxy", () => {
   it.each([
     ["HTTP", "HTTP/1.1 400 Bad Request\r\n\r\n", "notProxy"],
     ["an answer that means nothing", Buffer.of(5, 0, 5, 99, 0, 1, 0), "notProxy"],
+    [
+      "a yes of SOCKS4 behind a beginning of SOCKS5",
+      hex`05 00 04 00 00 01 00000000 0000`,
+      "notProxy",
+    ],
     ["a log-in nobody knows", Buffer.of(5, 7), "proxyLogInMissing"],
     ["nothing", "", "proxyClosed"],
     ["half an answer", Buffer.of(5), "proxyClosed"],

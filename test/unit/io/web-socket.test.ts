@@ -207,6 +207,11 @@ describe("a connection over WebSocket", () => {
       (accept: string) => accept.replace("websocket", "h2c"),
       "notWebSocket",
     ],
+    [
+      "no upgrade",
+      (accept: string) => accept.replace("Connection: Upgrade\r\n", ""),
+      "notWebSocket",
+    ],
     ["what is not HTTP", () => "\x20\x02\x00\x00", "notWebSocket"],
     ["nothing", () => "", "webSocketClosed"],
     ["half an answer", (accept: string) => accept.slice(0, 40), "webSocketClosed"],
