@@ -8,7 +8,7 @@ import { createPrivateKey, X509Certificate } from "node:crypto";
 import { stat } from "node:fs/promises";
 import type { TransportErrorCode } from "../client/link.ts";
 import type { TlsOptions } from "../client/transport.ts";
-import { certificateFilesIn, systemCertificates, textIn } from "./system-certificates.ts";
+import { systemCertificates, textIn, textsUnder } from "./system-certificates.ts";
 import { codeOf, TransportError, wordsOf } from "./transport-error.ts";
 
 export interface Credentials {
@@ -141,19 +141,18 @@ function certificatesIn({ text, from }: Pem): string[] {
 }
 
 async function certificatesUnder(folder: string): Promise<string[]> {
-  let paths: string[];
+  let texts: Iterable<string>;
   try {
-    paths = await certificateFilesIn(folder);
+    texts = await textsUnder(folder);
   } catch (cause) {
     throw unreadable(folder, cause, "certificateUnreadable");
   }
   const found: string[] = [];
-  for (const path of paths) {
+  for (const text of texts) {
     try {
-      const text = await read(path, "certificateUnreadable");
-      found.push(...certificatesIn({ text, from: path }));
+      found.push(...certificatesIn({ text, from: folder }));
     } catch (error) {
-      // As OpenSSL does: one bad file among many takes nothing from the others.
+      // A damaged one, like those that cannot be read.
       if (!(error instanceof TransportError)) throw error;
     }
   }
