@@ -20,6 +20,8 @@ import { DISKS } from "./small-disk.ts";
 const KILLS = 6;
 /** Lines fed to each run. */
 const PORTION = 500;
+/** So that there is more than a MiB to do away with, and the file is made smaller now and then. */
+const LONG = "x".repeat(4000);
 /** What ts-pub has under way at once, and as many that are acknowledged and still in the file. */
 const UNDER_WAY_MAX = 2 * 20;
 
@@ -37,7 +39,7 @@ describe.concurrent("ts-pub --spool, killed again and again,", () => {
       for (let kill = 0; kill < KILLS; kill++) {
         relay.isHeld = true;
         const program = startOurs("ts-pub", [...words, "--spool", spool]);
-        program.write(numbered(read + 1, read + PORTION));
+        program.write(numbered(read + 1, read + PORTION, LONG));
         read += PORTION;
         const isRead = () => Number.parseInt(linesIn(spool).at(-1) ?? "", 10) === read;
         await waitFor("all is in the file", isRead);
