@@ -120,8 +120,8 @@ describe("a line as a message", () => {
   });
 
   it("may hold user properties as mosquitto_sub 2.0 prints them, none of them lost", () => {
-    const line =
-      '{"payload":null,"properties":{"user-properties":{ "k":"v", "k":"w","\\u0041":"\\"","1":""}}}';
+    const object = '{ "k":"v", "k":"w","\\u0041":"\\"","1":""}';
+    const line = `{"payload":null,"properties":{"user-properties":${object}}}`;
     const userProperties = [
       ["k", "v"],
       ["k", "w"],
