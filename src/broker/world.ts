@@ -9,6 +9,10 @@ export interface Link {
   /** As the log shows the peer. */
   readonly address: string;
   readonly port: number;
+  /** Who the way it came by says it is, in the place of user name and password; null: nobody. */
+  readonly identity?: string | null;
+  /** What it is protected by, as the log shows it. */
+  readonly protection?: string;
   /** Where packets are written. It goes out when the turn ends, or once there is no backlog. */
   readonly out: OutBuffer;
   /** Bytes handed to the network that it has not taken yet. */

@@ -141,7 +141,7 @@ class BrokerProgram {
     // Whoever read what we print may go: that is no trouble of the clients'.
     io.stdout.on("error", () => undefined);
     io.stderr.on("error", () => undefined);
-    io.on("SIGHUP", () => this.reload());
+    io.on("SIGHUP", () => void this.reload());
     io.on("SIGUSR1", () => this.server?.save());
     io.on("SIGUSR2", () => this.printTree());
     io.on("SIGPIPE", () => undefined);
@@ -166,7 +166,7 @@ class BrokerProgram {
   }
 
   /** SIGHUP: a configuration that cannot be leaves the broker as it is (a.4). */
-  private reload(): void {
+  private async reload(): Promise<void> {
     const { server } = this;
     const { configFiles } = this.values;
     // What has just been read is as new as can be.
@@ -176,7 +176,7 @@ class BrokerProgram {
     try {
       const reader = new ConfigurationReader(FILES, (type, text) => this.log.write(type, text));
       for (const path of configFiles) readInto(reader, path);
-      server.reload(reader.complete(this.values, this.io.env));
+      await server.reload(reader.complete(this.values, this.io.env));
     } catch (error) {
       if (error instanceof UsageError || error instanceof StartFailure) {
         for (const line of error.message.split("\n")) this.log.write("error", line);

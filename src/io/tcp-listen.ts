@@ -52,6 +52,9 @@ export interface Peer {
   /** As the log shows it. */
   readonly address: string;
   readonly port: number;
+  /** As `Link` has them. */
+  readonly identity?: string | null;
+  readonly protection?: string;
 }
 
 /**
@@ -94,6 +97,8 @@ export function listening<Listening extends Server>(
 export class SocketLink implements Link, Flushed {
   readonly address: string;
   readonly port: number;
+  readonly identity?: string | null;
+  readonly protection?: string;
   readonly out: OutBuffer;
   private readonly socket: LinkSocket;
   private readonly turn: TurnLoop;
@@ -129,6 +134,8 @@ export class SocketLink implements Link, Flushed {
     this.out = new OutBuffer(pool);
     this.address = peer.address;
     this.port = peer.port;
+    if (peer.identity !== undefined) this.identity = peer.identity;
+    if (peer.protection !== undefined) this.protection = peer.protection;
   }
 
   /** A link of a socket that came in. */
@@ -236,7 +243,7 @@ const readBuffer = Buffer.allocUnsafeSlow(READ_SIZE);
  * What is read is handed on in place and is gone after the call. `onread` is Node's documented way
  * to this; a server gives it no place, hence the new socket around the old handle.
  */
-function readingInPlace(accepted: Socket, onChunk: (chunk: Buffer) => void): Socket {
+export function readingInPlace(accepted: Socket, onChunk: (chunk: Buffer) => void): Socket {
   // Not in the types, and not promised by Node: without it the ordinary way serves.
   const { _handle: handle } = accepted as unknown as { _handle?: object };
   if (!handle) return readingChunks(accepted, onChunk);
@@ -253,7 +260,8 @@ function readingInPlace(accepted: Socket, onChunk: (chunk: Buffer) => void): Soc
   return new Socket(options as ConstructorParameters<typeof Socket>[0]);
 }
 
-function readingChunks(socket: Socket, onChunk: (chunk: Buffer) => void): Socket {
+/** A socket that is read in chunks, as that of TLS has to be. */
+export function readingChunks(socket: Socket, onChunk: (chunk: Buffer) => void): Socket {
   socket.on("data", onChunk);
   return socket.pause();
 }

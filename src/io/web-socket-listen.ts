@@ -5,10 +5,10 @@
  * What a turn writes is one binary frame; what frames hold is read as one stream of bytes, for
  * packets need not begin or end where frames do [MQTT5-6.0.0-2].
  */
-import { createServer, type IncomingMessage, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerOptions } from "node:http";
 import type { Socket } from "node:net";
 import { type WebSocket, WebSocketServer } from "ws";
-import { type LinkSocket, type ListenTarget, listening, type Peer, peerOf } from "./tcp-listen.ts";
+import { type LinkSocket, type ListenTarget, listening } from "./tcp-listen.ts";
 
 export interface WebSocketLimits {
   /** Bytes of a request's header; a longer one is refused with 431. */
@@ -20,8 +20,9 @@ export interface WebSocketLimits {
 }
 
 /** A WebSocket that came in. */
-export interface Accepted {
-  readonly peer: Peer;
+export interface AcceptedWebSocket {
+  /** What it came over. */
+  readonly stream: Socket;
   /** Makes the socket of a link. Called once. */
   open(onChunk: (chunk: Buffer) => void): LinkSocket;
   destroy(): void;
@@ -37,15 +38,17 @@ const CLOSE_MS_MAX = 2000;
 /**
  * Listens on `target`.
  *
- * @param isOrigin Whether a page from there may connect; asked where a request names its origin.
+ * @param isOrigin Whether a page from there may connect; undefined where none is named.
+ * @param makeServer Makes the HTTP server, which may be one behind TLS.
  * @throws The system's error, such as EADDRINUSE.
  */
 export function listenWebSocket(
   target: ListenTarget,
   limits: WebSocketLimits,
   isOrigin: (origin: string | undefined) => boolean,
-  onAccepted: (accepted: Accepted) => void,
+  onAccepted: (accepted: AcceptedWebSocket) => void,
   onRefused: (error: Error) => void,
+  makeServer: (options: ServerOptions) => Server = createServer,
 ): Promise<Server> {
   const upgrades = new WebSocketServer({
     noServer: true,
@@ -54,7 +57,7 @@ export function listenWebSocket(
     maxPayload: limits.frameBytesMax,
     handleProtocols: (offered) => SUBPROTOCOLS.find((name) => offered.has(name)) ?? false,
   });
-  const server = createServer({
+  const server = makeServer({
     noDelay: target.noDelay,
     maxHeaderSize: limits.headerBytesMax,
     headersTimeout: limits.requestTimeoutMs,
@@ -74,7 +77,7 @@ export function listenWebSocket(
     }
     upgrades.handleUpgrade(request, stream, head, (socket) => {
       onAccepted({
-        peer: peerOf(stream),
+        stream,
         open: (onChunk) => new FramedSocket(socket, stream, onChunk),
         destroy: () => socket.terminate(),
       });

@@ -35,6 +35,12 @@ export function systemWords(error: unknown): string {
   return words ?? (error instanceof Error ? error.message : String(error));
 }
 
+/** What OpenSSL says, as its programs print it: `error:0A00010B:SSL routines::wrong version …`. */
+export function tlsWords(error: Error): string {
+  const found = /error:([0-9A-F]{8}):([^:]*):[^:]*:([^:\n]*)/.exec(error.message);
+  return found === null ? error.message : `error:${found[1]}:${found[2]}::${found[3]}`;
+}
+
 /** The system's name of an error, such as ENOENT. */
 export function codeOf(error: unknown): string | undefined {
   // Node puts the system's name on its errors as `code`.

@@ -5,17 +5,16 @@
  */
 import { lookup } from "node:dns/promises";
 import { lstatSync, unlinkSync } from "node:fs";
-import type { Server as HttpServer } from "node:http";
-import type { Server, Socket } from "node:net";
 import { networkInterfaces } from "node:os";
 import type { Broker } from "../broker/broker.ts";
 import type { ListenerSettings } from "../broker/settings.ts";
 import type { Log } from "../broker/world.ts";
 import type { BufferPool } from "../core/base/out-buffer.ts";
-import { type ListenTarget, listenTcp, peerOf, SocketLink } from "../io/tcp-listen.ts";
+import { type ListenTarget, SocketLink } from "../io/tcp-listen.ts";
 import type { TurnLoop } from "../io/turn.ts";
 import type { Configuration, ListenerConfiguration } from "../options/conf/configuration.ts";
-import { StartFailure, systemWords } from "./failure.ts";
+import { StartFailure, systemWords, tlsWords } from "./failure.ts";
+import { type Accepted, contextFor, ListeningSocket } from "./listening-socket.ts";
 import { listenerSettings } from "./settings.ts";
 
 /** What a browser's cookies need. */
@@ -28,17 +27,10 @@ interface Address {
   readonly family: 4 | 6;
 }
 
-/** What came in and may become a link. */
-interface Accepted {
-  readonly address: string;
-  makeLink(): SocketLink;
-  destroy(): void;
-}
-
 /** A listener at work, with as many sockets as its host has addresses. */
 interface Open {
   readonly key: string;
-  readonly servers: Server[];
+  readonly sockets: ListeningSocket[];
   configuration: ListenerConfiguration;
   settings: ListenerSettings;
   connections: number;
@@ -79,22 +71,37 @@ export class Listeners {
         this.log.write("error", error.message);
       }
     }
-    if (this.opened.every(({ servers }) => servers.length === 0)) {
+    if (this.opened.every(({ sockets }) => sockets.length === 0)) {
       throw new StartFailure(1, "Error: Unable to start any listening sockets, exiting.");
     }
   }
 
-  /** The listeners' own options take new values; their sockets stay (b.7). */
-  reconfigure({ listeners }: Configuration): void {
+  /**
+   * The listeners' own options take new values; their sockets stay (b.7). Certificates are read
+   * before anything changes.
+   *
+   * @returns What carries it out.
+   * @throws {StartFailure} A certificate or key cannot be used.
+   */
+  async reconfiguring({ listeners }: Configuration): Promise<() => void> {
+    const steps: (() => void)[] = [];
     // Several may have one key, where bind_interface or socket_domain keeps them apart.
     const left = [...this.opened];
     for (const listener of listeners) {
       const at = left.findIndex(({ key }) => key === keyOf(listener));
       const [open] = at < 0 ? [] : left.splice(at, 1);
       if (open === undefined) continue;
-      open.configuration = listener;
-      open.settings = listenerSettings(listener);
+      const { tls } = listener;
+      const context = tls === null ? undefined : await contextFor(tls);
+      steps.push(() => {
+        open.configuration = listener;
+        open.settings = listenerSettings(listener);
+        if (context !== undefined) for (const socket of open.sockets) socket.renew(context);
+      });
     }
+    return () => {
+      for (const step of steps) step();
+    };
   }
 
   /** Whether a configuration listens in the same places as this one. */
@@ -106,14 +113,7 @@ export class Listeners {
 
   /** Takes no more clients. */
   stop(): void {
-    for (const { servers } of this.opened) {
-      // Node takes the file of a unix socket away with its server.
-      for (const server of servers) {
-        server.close();
-        // What asks for WebSocket and has no answer yet; those that have are links.
-        if ("closeAllConnections" in server) (server as HttpServer).closeAllConnections();
-      }
-    }
+    for (const { sockets } of this.opened) for (const socket of sockets) socket.close();
   }
 
   /** Resolves when every connection is gone; what is left after `graceMs` is cut. */
@@ -133,7 +133,7 @@ export class Listeners {
   private async openOne(listener: ListenerConfiguration, noDelay: boolean): Promise<void> {
     const open: Open = {
       key: keyOf(listener),
-      servers: [],
+      sockets: [],
       configuration: listener,
       settings: listenerSettings(listener),
       connections: 0,
@@ -154,68 +154,36 @@ export class Listeners {
   }
 
   private async listen(open: Open, target: ListenTarget): Promise<void> {
-    const onRefused = (error: Error) => this.onRefused(error);
+    const { connectTimeoutMs, maxPacketSize } = this.broker.settings;
+    const limits = {
+      handshakeTimeoutMs: connectTimeoutMs,
+      headerBytesMax: this.headerBytesMax,
+      frameBytesMax: Math.max(maxPacketSize, FRAME_BYTES_MIN),
+    };
     try {
-      open.servers.push(
-        open.configuration.protocol === "websockets"
-          ? await this.listenWebSocket(open, target, onRefused)
-          : await listenTcp(target, (socket) => this.onSocket(open, socket), onRefused),
-      );
+      const socket = await ListeningSocket.open(() => open.configuration, target, limits, {
+        onAccepted: (accepted) => this.onAccepted(open, accepted),
+        onFailed: (address, error) => this.onFailed(address, error),
+        onRefused: (error) => this.onRefused(error),
+      });
+      open.sockets.push(socket);
     } catch (error) {
+      if (error instanceof StartFailure) throw error;
       throw new StartFailure(1, `Error: ${systemWords(error)}`, error);
     }
   }
 
-  private async listenWebSocket(
-    open: Open,
-    target: ListenTarget,
-    onRefused: (error: Error) => void,
-  ): Promise<Server> {
-    const { listenWebSocket } = await import("../io/web-socket-listen.ts");
-    const { connectTimeoutMs, maxPacketSize } = this.broker.settings;
-    const limits = {
-      headerBytesMax: this.headerBytesMax,
-      requestTimeoutMs: connectTimeoutMs,
-      frameBytesMax: Math.max(maxPacketSize, FRAME_BYTES_MIN),
-    };
-    const isOrigin = (origin: string | undefined) => {
-      const { websocketsOrigin } = open.configuration;
-      return websocketsOrigin.length === 0 || websocketsOrigin.includes(origin ?? "");
-    };
-    return listenWebSocket(
-      target,
-      limits,
-      isOrigin,
-      ({ peer, open: openSocket, destroy }) =>
-        this.onAccepted(open, {
-          address: peer.address,
-          makeLink: () => new SocketLink(peer, openSocket, this.turn, this.pool),
-          destroy,
-        }),
-      onRefused,
-    );
-  }
-
-  private onSocket(open: Open, socket: Socket): void {
-    const peer = peerOf(socket, open.configuration.path);
-    this.onAccepted(open, {
-      address: peer.address,
-      makeLink: () => SocketLink.of(socket, peer, this.turn, this.pool),
-      destroy: () => socket.destroy(),
-    });
-  }
-
-  private onAccepted(open: Open, { address, makeLink, destroy }: Accepted): void {
+  private onAccepted(open: Open, { peer, open: openSocket, destroy }: Accepted): void {
     const { maxConnections } = open.configuration;
     const { broker, turn } = this;
     turn.begin();
     if (maxConnections >= 0 && open.connections >= maxConnections) {
-      const line = `Client connection from ${address} denied: max_connections exceeded.`;
+      const line = `Client connection from ${peer.address} denied: max_connections exceeded.`;
       this.log.write("notice", line);
       destroy();
       return;
     }
-    const link = makeLink();
+    const link = new SocketLink(peer, openSocket, turn, this.pool);
     const connection = broker.accept(link, open.settings);
     if (connection === null) {
       link.destroy();
@@ -230,13 +198,17 @@ export class Listeners {
     });
   }
 
+  private onFailed(address: string, error: Error): void {
+    this.log.write("notice", `Client connection from ${address} failed: ${tlsWords(error)}.`);
+  }
+
   private onRefused(error: Error): void {
     this.log.write("error", `Error: Unable to accept a connection: ${systemWords(error)}`);
   }
 }
 
-function keyOf({ port, host, path, protocol }: ListenerConfiguration): string {
-  return `${port} ${path ?? host ?? ""} ${protocol}`;
+function keyOf({ port, host, path, protocol, tls }: ListenerConfiguration): string {
+  return `${port} ${path ?? host ?? ""} ${protocol} ${tls === null ? "" : "tls"}`;
 }
 
 /** A socket that a broker left behind when it was killed; nothing else is taken away. */

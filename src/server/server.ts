@@ -100,19 +100,20 @@ export class RunningServer {
    *
    * @throws {StartFailure} What keeps it from doing so; everything stays as it was.
    */
-  reload(configuration: Configuration): void {
+  async reload(configuration: Configuration): Promise<void> {
     if (!this.listeners.matches(configuration)) {
       throw new StartFailure(
         3,
         "Error: Listeners cannot be added, changed or removed by a reload.",
       );
     }
+    const reconfigureListeners = await this.listeners.reconfiguring(configuration);
     const mayStay = this.security.reload(configuration);
     this.log.open(configuration.log);
     this.configuration = reloaded(this.configuration, configuration);
     this.turn.begin();
     this.broker.reconfigure(brokerSettings(this.configuration));
-    this.listeners.reconfigure(this.configuration);
+    reconfigureListeners();
     this.broker.onAccessChanged(mayStay);
     this.autosave();
   }

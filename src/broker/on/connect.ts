@@ -87,6 +87,15 @@ function isWelcome(connection: Connection, packet: ConnectPacket, clientId: stri
 function authenticate(connection: Connection, packet: ConnectPacket, clientId: string): void {
   const { broker, listener, link } = connection;
   const { authenticator } = broker;
+  if (link.identity !== undefined) {
+    // Whoever cannot show who it is, is refused as with a wrong password (b.8).
+    if (link.identity === null) {
+      refuse(connection, "badUserNameOrPassword", "not authorised");
+      return;
+    }
+    onVerdict(connection, { ...packet, username: link.identity }, clientId, true);
+    return;
+  }
   const { username, password = null } = packet;
   const { port } = listener;
   if (username === undefined || !authenticator?.isAskedAt(port)) {
@@ -193,6 +202,9 @@ function comeIn(connection: Connection, packet: ConnectPacket, clientId: string)
       "notice",
       `New ${kind} connected from ${link.address}:${link.port} as ${clientId} (p${packet.version}, c${clean}, k${packet.keepAlive}${user}).`,
     );
+  }
+  if (broker.settings.connectionMessages && link.protection !== undefined) {
+    log.write("notice", `Client ${clientId} negotiated ${link.protection}`);
   }
   // MQTT 3.1 has no such flag.
   if (log.debug) traceConnect(connection, packet, present && packet.version !== 3);

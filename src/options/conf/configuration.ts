@@ -49,9 +49,28 @@ export interface ListenerConfiguration extends Address {
   readonly maxTopicAliasBroker: number;
   readonly mountPoint: string;
   readonly useUsernameAsClientid: boolean;
+  /** Null: it does not speak TLS. */
+  readonly tls: TlsConfiguration | null;
   /** Paths, from the working directory unless absolute. */
   readonly aclFile: string | undefined;
   readonly passwordFile: string | undefined;
+}
+
+/** TLS on a listener; paths are from the working directory unless absolute. */
+export interface TlsConfiguration {
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly caFile: string | undefined;
+  readonly caPath: string | undefined;
+  readonly crlFile: string | undefined;
+  readonly ciphers: string | undefined;
+  readonly tls13Ciphers: string | undefined;
+  readonly minVersion: "TLSv1.2" | "TLSv1.3";
+  readonly requires: boolean;
+  readonly asks: boolean;
+  readonly ignoresDates: boolean;
+  /** What of a client's certificate is its user name. */
+  readonly username: "commonName" | "subject" | undefined;
 }
 
 export interface LogConfiguration {
@@ -225,8 +244,32 @@ function listenerConfiguration(
     allowZeroLengthClientid: security.allowZeroLengthClientid,
     aclFile: security.aclFile,
     passwordFile: security.passwordFile,
+    tls: tlsConfiguration(listener.values),
     websocketsOrigin: listener.values.websocketsOrigin ?? [],
     autoIdPrefix: listenerAutoIdPrefix ?? security.autoIdPrefix ?? "auto-",
+  };
+}
+
+/** A listener speaks TLS when it has a certificate; half of one is as good as none. */
+function tlsConfiguration(values: ListenerValues): TlsConfiguration | null {
+  const { certFile, keyFile, caFile, caPath, crlFile, ciphers, tls13Ciphers } = values;
+  if (certFile === undefined && keyFile === undefined) return null;
+  const { useIdentityAsUsername, useSubjectAsUsername } = values;
+  const byCertificate = useSubjectAsUsername ? "subject" : undefined;
+  const username = useIdentityAsUsername ? "commonName" : byCertificate;
+  return {
+    certFile: certFile ?? "",
+    keyFile: keyFile ?? "",
+    caFile,
+    caPath,
+    crlFile,
+    ciphers,
+    tls13Ciphers,
+    minVersion: values.tlsVersion === "tlsv1.3" ? "TLSv1.3" : "TLSv1.2",
+    requires: values.requireCertificate,
+    asks: username !== undefined || caFile !== undefined || caPath !== undefined,
+    ignoresDates: values.disableClientCertDateChecks,
+    username,
   };
 }
 

@@ -3,25 +3,7 @@
  * with a sentence of their own, so that nobody takes them for a slip of the pen, and never
  * ignored, so that nobody believes in a password file that is not read.
  */
-const TLS = [
-  "cafile",
-  "capath",
-  "certfile",
-  "keyfile",
-  "crlfile",
-  "ciphers",
-  "ciphers_tls1.3",
-  "tls_version",
-  "tls_engine",
-  "tls_engine_kpass_sha1",
-  "tls_keyform",
-  "disable_client_cert_date_checks",
-  "require_certificate",
-  "use_identity_as_username",
-  "use_subject_as_username",
-  "psk_hint",
-  "psk_file",
-];
+const TLS = ["tls_engine", "tls_engine_kpass_sha1", "tls_keyform", "psk_hint", "psk_file"];
 
 const ACCESS = ["auth_plugin_deny_special_chars"];
 

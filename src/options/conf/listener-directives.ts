@@ -18,6 +18,7 @@ import {
   text,
 } from "./directive.ts";
 import { refuseLongPrefix } from "./general-directives.ts";
+import { TLS_DIRECTIVES } from "./tls-directives.ts";
 
 const LISTENERS = "Listeners";
 
@@ -189,6 +190,7 @@ export const LISTENER_DIRECTIVES = {
     ].join(" "),
     fallback: false,
   }),
+  ...TLS_DIRECTIVES,
 } as const;
 
 /** An address to listen on, as a line names it. */

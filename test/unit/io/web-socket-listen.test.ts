@@ -3,7 +3,7 @@ import { connect } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import type { LinkSocket } from "../../../src/io/tcp-listen.ts";
-import { type Accepted, listenWebSocket } from "../../../src/io/web-socket-listen.ts";
+import { type AcceptedWebSocket, listenWebSocket } from "../../../src/io/web-socket-listen.ts";
 import { waitFor } from "../../support/wait-for.ts";
 
 const LIMITS = { headerBytesMax: 4096, requestTimeoutMs: 30_000, frameBytesMax: 1_000_000 };
@@ -17,8 +17,12 @@ async function serving(
   limits: Partial<typeof LIMITS> = {},
   isOrigin: (origin: string | undefined) => boolean = () => true,
 ) {
-  const accepted: { socket: LinkSocket; chunks: Buffer[]; accepted: Accepted; closed: boolean }[] =
-    [];
+  const accepted: {
+    socket: LinkSocket;
+    chunks: Buffer[];
+    accepted: AcceptedWebSocket;
+    closed: boolean;
+  }[] = [];
   const server = await listenWebSocket(
     { port: 0, address: "127.0.0.1", noDelay: true },
     { ...LIMITS, ...limits },

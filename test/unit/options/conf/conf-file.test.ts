@@ -242,7 +242,7 @@ describe("a line that cannot be", () => {
     ["log_dest dlt", "log_dest dlt"],
     ["log_dest syslog", "log_dest syslog"],
     ["listener 1\nprotocol http_api", "protocol http_api"],
-    ["listener 1\ncafile x", "cafile"],
+    ["listener 1\npsk_hint x", "psk_hint"],
   ])("is refused and not ignored when it comes later: %s", (text, what) => {
     expect(refusalOf(`${text}\n`)).toContain(
       `Error: '${what}' is not supported yet by this version of ts-broker.\nError found at t.conf:`,

@@ -1,0 +1,189 @@
+/** ts-broker with TLS: our clients and mosquitto's, certificates, and what is wrong with them. */
+import { copyFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Certificates, hasOpenssl, makeCertificates } from "../support/certificates.ts";
+import { mosquittoPub } from "../support/peers.ts";
+import {
+  freePort,
+  outcome,
+  type RunningBroker,
+  start,
+  startBroker,
+  startOurs,
+} from "../support/programs.ts";
+
+let made: Certificates;
+beforeAll(() => {
+  if (hasOpenssl) made = makeCertificates();
+});
+afterAll(() => made?.[Symbol.dispose]());
+
+/** A broker with a second listener, with TLS, that has these lines. */
+async function secured(
+  ...lines: readonly string[]
+): Promise<{ broker: RunningBroker; port: number }> {
+  const port = await freePort();
+  const own = [`certfile ${made.certificate("server")}`, `keyfile ${made.key("server")}`];
+  // As another user it could not read the keys.
+  const conf = ["user root", `listener ${port} 127.0.0.1`, ...own, ...lines];
+  const broker = await startBroker({ conf });
+  await broker.program.untilError(/running\n/);
+  return { broker, port };
+}
+
+/** The words that a client needs to trust it, and to show who it is. */
+function words(port: number, who?: "client" | "expired"): string[] {
+  const shown = who === undefined ? [] : ["--cert", made.certificate(who), "--key", made.key(who)];
+  return ["-h", "localhost", "-p", `${port}`, "--cafile", made.ca, ...shown];
+}
+
+const publish = (port: number, ...more: readonly string[]) =>
+  outcome(startOurs("ts-pub", [...words(port), "-t", "a", "-m", "m", ...more]));
+
+describe.skipIf(!hasOpenssl)("a listener with a certificate", () => {
+  it("serves our clients and mosquitto's, small messages and large", async () => {
+    const { broker, port } = await secured();
+    await using _ = broker;
+    const reader = startOurs("ts-sub", [...words(port), "-t", "#", "-C", "3", "-F", "%t %l"]);
+    await broker.program.untilError(/New client connected/);
+    expect(await publish(port, "-q", "2")).toMatchObject({ status: 0, stderr: "" });
+    const large = startOurs("ts-pub", [...words(port), "-t", "b", "-s", "-q", "1"]);
+    expect((await outcome(large, { input: "x".repeat(1_000_000) })).status).toBe(0);
+    const third = mosquittoPub ?? process.execPath;
+    const peer =
+      mosquittoPub === undefined
+        ? startOurs("ts-pub", [...words(port), "-t", "c", "-n"])
+        : start(third, [...words(port), "-t", "c", "-n"]);
+    expect((await outcome(peer)).status).toBe(0);
+    expect(await outcome(reader)).toMatchObject({ status: 0, stdout: "a 1\nb 1000000\nc 0\n" });
+    expect(broker.program.stderr).toMatch(/Client \S+ negotiated TLSv1\.3 cipher TLS_\w+\n/);
+  });
+
+  it("serves WebSocket too", async () => {
+    const { broker, port } = await secured("protocol websockets");
+    await using _ = broker;
+    expect(await publish(port, "--ws")).toMatchObject({ status: 0, stderr: "" });
+  });
+
+  it("speaks no older version than it is told", async () => {
+    const { broker, port } = await secured("tls_version tlsv1.3");
+    await using _ = broker;
+    expect((await publish(port, "--tls-version", "tlsv1.3")).status).toBe(0);
+    // tlsv1.2 is the oldest that a client may ask for, and its words allow newer ones.
+    const old = start("openssl", ["s_client", "-tls1_2", "-connect", `127.0.0.1:${port}`]);
+    expect((await outcome(old)).status).not.toBe(0);
+  });
+
+  it("says why a client could not come in, and goes on", async () => {
+    const { broker, port } = await secured();
+    await using _ = broker;
+    const plain = startOurs("ts-pub", ["-p", `${port}`, "-t", "a", "-m", "m"]);
+    expect((await outcome(plain)).status).not.toBe(0);
+    await broker.program.untilError(
+      /Client connection from \S+ failed: error:\w+:SSL routines::wrong/,
+    );
+    expect((await publish(port)).status).toBe(0);
+  });
+});
+
+describe.skipIf(!hasOpenssl)("a listener that requires a certificate", () => {
+  const asked = () => [`cafile ${made.ca}`, "require_certificate true"];
+
+  it("lets in who has one of its authority, and nobody else", async () => {
+    const { broker, port } = await secured(...asked());
+    await using _ = broker;
+    const shown = startOurs("ts-pub", [...words(port, "client"), "-t", "a", "-m", "m"]);
+    expect((await outcome(shown)).status).toBe(0);
+    expect((await publish(port)).status).not.toBe(0);
+    const expired = startOurs("ts-pub", [...words(port, "expired"), "-t", "a", "-m", "m"]);
+    expect((await outcome(expired)).status).not.toBe(0);
+    expect(broker.program.stderr.match(/New client connected/g)).toHaveLength(1);
+  });
+
+  it("takes one whose time is over where it is told to", async () => {
+    const { broker, port } = await secured(...asked(), "disable_client_cert_date_checks true");
+    await using _ = broker;
+    const expired = startOurs("ts-pub", [...words(port, "expired"), "-t", "a", "-m", "m"]);
+    expect((await outcome(expired)).status).toBe(0);
+    expect((await publish(port)).status).not.toBe(0);
+  });
+
+  it.each([
+    ["use_identity_as_username true", "client"],
+    ["use_subject_as_username true", "CN=client"],
+  ])("%s: knows the client as %s, whatever it calls itself", async (line, username) => {
+    const { broker, port } = await secured(...asked(), line, "allow_anonymous false");
+    await using _ = broker;
+    const as = ["-u", "somebody", "-P", "else"];
+    const shown = startOurs("ts-pub", [...words(port, "client"), ...as, "-t", "a", "-m", "m"]);
+    expect((await outcome(shown)).status).toBe(0);
+    await broker.program.untilError(`u'${username}'`);
+  });
+
+  it("lets nobody in by name who shows no certificate", async () => {
+    const lines = [`cafile ${made.ca}`, "use_identity_as_username true"];
+    const { broker, port } = await secured(...lines);
+    await using _ = broker;
+    const { status, stderr } = await publish(port, "-V", "5");
+    expect([status, stderr]).toEqual([134, expect.stringContaining("Connection error")]);
+  });
+});
+
+describe.skipIf(!hasOpenssl)("certificates", () => {
+  it("are read again at SIGHUP, and a wrong one changes nothing", async () => {
+    const [cert, key] = ["renewed.crt", "renewed.key"].map((name) => join(made.folder, name));
+    const put = (name: "server" | "elsewhere") => {
+      copyFileSync(made.certificate(name), cert!);
+      copyFileSync(made.key(name), key!);
+    };
+    put("elsewhere");
+    const port = await freePort();
+    const lines = [`listener ${port} 127.0.0.1`, `certfile ${cert}`, `keyfile ${key}`];
+    await using broker = await startBroker({ conf: ["user root", ...lines] });
+    await broker.program.untilError(/running\n/);
+    const stays = startOurs("ts-sub", [...words(port), "--insecure", "-t", "a", "-C", "1"]);
+    await broker.program.untilError(/New client connected/);
+    expect((await publish(port)).status).not.toBe(0);
+    put("server");
+    process.kill(broker.program.pid, "SIGHUP");
+    await broker.program.untilError(/Reloading config\.\n/);
+    expect((await publish(port)).status).toBe(0);
+    expect((await outcome(stays)).stdout).toBe("m\n");
+    writeFileSync(cert!, "no certificate");
+    process.kill(broker.program.pid, "SIGHUP");
+    await broker.program.untilError(`Error: Unable to load server certificate "${cert}".`);
+    expect((await publish(port)).status).toBe(0);
+  });
+
+  it.each([
+    [
+      ["certfile nowhere", "keyfile x"],
+      'Unable to load server certificate "nowhere". Check certfile.',
+    ],
+    [
+      ["certfile SERVER", "keyfile nowhere"],
+      'Unable to load server key file "nowhere". Check keyfile.',
+    ],
+    [["certfile SERVER", "keyfile OTHER"], "Server certificate/key are inconsistent."],
+    [["certfile SERVER"], 'Unable to load server key file "". Check keyfile.'],
+    [
+      ["certfile SERVER", "keyfile KEY", "cafile nowhere"],
+      'Unable to load CA certificates. Check cafile "nowhere".',
+    ],
+    [["certfile SERVER", "keyfile KEY", "ciphers nonsense"], "Unable to set TLS ciphers."],
+  ])("that cannot be used are refused: %j", async (lines, sentence) => {
+    const port = await freePort();
+    const paths: Readonly<Record<string, string>> = {
+      SERVER: made.certificate("server"),
+      KEY: made.key("server"),
+      OTHER: made.key("client"),
+    };
+    const filled = lines.map((line) => line.replace(/[A-Z]+$/, (name) => paths[name]!));
+    const conf = join(made.folder, "refused.conf");
+    writeFileSync(conf, ["user root", `listener ${port} 127.0.0.1`, ...filled, ""].join("\n"));
+    const { status, stderr } = await outcome(startOurs("ts-broker", ["-c", conf]));
+    expect([status, stderr]).toEqual([1, expect.stringContaining(`Error: ${sentence}`)]);
+    expect(stderr).not.toMatch(/^\s+at /m);
+  });
+});
