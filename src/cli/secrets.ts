@@ -120,6 +120,8 @@ function typedLine(stdin: ReadStream): Promise<string> {
     };
     stdin.on("data", onData);
     stdin.once("end", onEnd);
+    // An answer before this one has paused it.
+    stdin.resume();
   });
 }
 

@@ -88,7 +88,7 @@ function withUsual(conf: readonly string[]): string[] {
 }
 
 /** Where a line stands in the log, and the connection it is about. */
-interface Mark extends Disposable {
+interface Mark extends AsyncDisposable {
   readonly lineStart: number;
   readonly lineEnd: number;
 }
@@ -106,7 +106,7 @@ class Side {
 
   async hold(conversation: Conversation): Promise<Told> {
     await this.sweep();
-    using begin = await this.mark("begins");
+    await using begin = await this.mark("begins");
     await using talk = new Talk(this.broker.port, this.clientIds);
     try {
       await conversation(talk);
@@ -114,7 +114,7 @@ class Side {
       const said = [`${error}`, ...talk.packets, this.logged()].join("\n");
       throw new Error(`with ${this.name}: ${said}`, { cause: error });
     }
-    using end = await this.mark("ends");
+    await using end = await this.mark("ends");
     const log = this.logged().slice(begin.lineEnd, end.lineStart).split("\n").slice(0, -1);
     return { packets: talk.packets.map(alikePacket), log: talk.ownLines(log).map(alike) };
   }
@@ -134,7 +134,16 @@ class Side {
       PATIENCE,
     );
     const lineEnd = lineStart + text.length;
-    return { lineStart, lineEnd, [Symbol.dispose]: () => peer.destroy() };
+    return {
+      lineStart,
+      lineEnd,
+      // It has no name in the log: what is said of its end must not come in a later conversation.
+      [Symbol.asyncDispose]: async () => {
+        const before = this.unknownCount();
+        peer.destroy();
+        await waitFor("the log says that it is gone", () => this.unknownCount() > before, PATIENCE);
+      },
+    };
   }
 
   /** Clears away sessions and retained messages. */
@@ -158,6 +167,10 @@ class Side {
     }
     peer.send("e0 00");
     await peer.untilEnd("the sweeper has left");
+  }
+
+  private unknownCount(): number {
+    return this.logged().split("Client <unknown> ").length;
   }
 
   private logged(): string {
