@@ -6,7 +6,8 @@ export default defineConfig({
   test: {
     root: new URL("..", import.meta.url).pathname,
     include: ["test/**/*.test.ts"],
-    pool: "threads",
+    // Many tests start programs, and a process with all threads in it is slow to fork.
+    pool: "forks",
     // One for each core, not one fewer: much of the time goes in waiting for spawned programs.
     maxWorkers: availableParallelism(),
     testTimeout: 60_000,
