@@ -209,14 +209,16 @@ export class Broker implements StoreOwner {
   /**
    * Who may come in, publish and receive has changed.
    *
-   * @param mayStay Whether a client that is there would still be let in.
+   * @param mayStay Whether a client that is there would still be let in; not asked of those whose
+   *   way vouches for them, such as with a certificate.
    */
   onAccessChanged(mayStay: (source: Source) => boolean): void {
     this.accessVersion++;
     this.router.generation++;
     const code = REASONS.notAuthorized.code;
     for (const connection of [...this.connections]) {
-      if (connection.session === null || mayStay(connection.session.source)) continue;
+      const { link, session } = connection;
+      if (session === null || link.identity !== undefined || mayStay(session.source)) continue;
       connection.end({ why: "not authorised", code, will: true });
     }
   }

@@ -1,4 +1,5 @@
 /** `ts-broker check-acl`: what a client may do with a topic, and the rule that decides. */
+import { wholeLong } from "./numbers.ts";
 import { flag, valued } from "./option.ts";
 import { UsageError } from "./usage-error.ts";
 import { type Manners, parseWords } from "./words.ts";
@@ -41,7 +42,11 @@ export const CHECK_ACL_OPTIONS = {
     text: "The listener, where per_listener_settings gives each rules of its own.",
     complete: "none",
     missing: "Error: -p argument given, but no port specified.",
-    parse: (word) => Number(word),
+    parse(word): number {
+      const port = wholeLong(word) ?? -1n;
+      if (port >= 0n && port <= 65_535n) return Number(port);
+      throw new UsageError("bad-value", `Error: Invalid port given: ${word}`, "nothing");
+    },
     fallback: undefined,
   }),
   help: flag({

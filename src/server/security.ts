@@ -44,6 +44,8 @@ export interface SecurityParts {
 }
 
 const NOBODY = Buffer.alloc(0);
+/** A name may have 65,535: of each that fails so many are remembered. */
+const NAME_CHARACTERS_MAX = 64;
 
 export class Security implements Authenticator, Access {
   private readonly parts: SecurityParts;
@@ -103,13 +105,15 @@ export class Security implements Authenticator, Access {
 
   private async judge({ username, password, port, address }: Credentials): Promise<boolean> {
     const { now, wait } = this.parts;
-    const delayMs = this.attempts.takeTurn(address, now());
+    // By name too: many clients may have one address, and one that errs must not hold up all.
+    const who = `${address} ${username.slice(0, NAME_CHARACTERS_MAX)}`;
+    const delayMs = this.attempts.takeTurn(who, now());
     if (delayMs > 0) await wait(delayMs);
     const known = rulesAt(this.rules, port)?.passwords?.get(username);
     const isRight = await isPassword(known ?? (await this.nobody()), password ?? NOBODY);
     const isGranted = isRight && known !== undefined && password !== null;
-    if (isGranted) this.attempts.onSuccess(address);
-    else this.attempts.onFailure(address, now());
+    if (isGranted) this.attempts.onSuccess(who);
+    else this.attempts.onFailure(who, now());
     return isGranted;
   }
 

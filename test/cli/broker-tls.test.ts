@@ -119,6 +119,13 @@ describe.skipIf(!hasOpenssl)("a listener that requires a certificate", () => {
     const shown = startOurs("ts-pub", [...words(port, "client"), ...as, "-t", "a", "-m", "m"]);
     expect((await outcome(shown)).status).toBe(0);
     await broker.program.untilError(`u'${username}'`);
+    // A reload asks for no password either.
+    const stays = startOurs("ts-sub", [...words(port, "client"), "-t", "a", "-C", "1"]);
+    await broker.program.untilError(/(?:[^]*New client connected){2}/);
+    process.kill(broker.program.pid, "SIGHUP");
+    await broker.program.untilError(/Reloading config\.\n/);
+    await outcome(startOurs("ts-pub", [...words(port, "client"), "-t", "a", "-m", "m"]));
+    expect(await outcome(stays)).toMatchObject({ status: 0, stdout: "m\n", stderr: "" });
   });
 
   it("lets nobody in by name who shows no certificate", async () => {

@@ -1,8 +1,9 @@
 /**
- * Logins by address: whoever names a wrong password again and again has to wait, and one after the
- * other, so that more connections do not guess faster. Pure.
+ * Logins by who asks, such as an address with a user name: whoever names a wrong password again and
+ * again has to wait, and one attempt after the other, so that more connections do not guess faster.
+ * Pure.
  *
- * Remembers as many addresses as its limit says: beyond it the one that failed longest ago goes.
+ * Remembers as many as its limit says: beyond it the one that failed longest ago goes.
  */
 
 export interface AttemptLimits {
@@ -11,9 +12,9 @@ export interface AttemptLimits {
   /** Milliseconds after the first that is not free; doubled with each further one. */
   readonly delayMs: number;
   readonly delayMsMax: number;
-  /** Milliseconds without a failure after which an address is forgotten. */
+  /** Milliseconds without a failure after which one is forgotten. */
   readonly forgetMs: number;
-  readonly addressesMax: number;
+  readonly sourcesMax: number;
 }
 
 const LIMITS: AttemptLimits = {
@@ -21,10 +22,10 @@ const LIMITS: AttemptLimits = {
   delayMs: 100,
   delayMsMax: 5_000,
   forgetMs: 60_000,
-  addressesMax: 10_000,
+  sourcesMax: 10_000,
 };
 
-interface Record {
+interface Failures {
   failures: number;
   failedAt: number;
   /** When the next attempt may begin. */
@@ -34,15 +35,15 @@ interface Record {
 export class Attempts {
   private readonly limits: AttemptLimits;
   /** The one that failed longest ago first. */
-  private readonly records = new Map<string, Record>();
+  private readonly records = new Map<string, Failures>();
 
   constructor(limits: Partial<AttemptLimits> = {}) {
     this.limits = { ...LIMITS, ...limits };
   }
 
-  /** Milliseconds that an attempt from `address` has to wait; its turn is taken by asking. */
-  takeTurn(address: string, now: number): number {
-    const record = this.current(address, now);
+  /** Milliseconds that an attempt from `source` has to wait; its turn is taken by asking. */
+  takeTurn(source: string, now: number): number {
+    const record = this.current(source, now);
     if (record === undefined) return 0;
     const { delayMs, delayMsMax, freeFailures } = this.limits;
     const excess = record.failures - freeFailures;
@@ -52,27 +53,27 @@ export class Attempts {
     return record.openAt - now;
   }
 
-  onFailure(address: string, now: number): void {
-    const record = this.current(address, now) ?? { failures: 0, failedAt: 0, openAt: 0 };
+  onFailure(source: string, now: number): void {
+    const record = this.current(source, now) ?? { failures: 0, failedAt: 0, openAt: 0 };
     record.failures++;
     record.failedAt = now;
-    this.records.delete(address);
-    this.records.set(address, record);
-    if (this.records.size > this.limits.addressesMax) {
+    this.records.delete(source);
+    this.records.set(source, record);
+    if (this.records.size > this.limits.sourcesMax) {
       const [oldest] = this.records.keys();
       this.records.delete(oldest!);
     }
   }
 
   /** A right password makes up for the wrong ones. */
-  onSuccess(address: string): void {
-    this.records.delete(address);
+  onSuccess(source: string): void {
+    this.records.delete(source);
   }
 
-  private current(address: string, now: number): Record | undefined {
-    const record = this.records.get(address);
+  private current(source: string, now: number): Failures | undefined {
+    const record = this.records.get(source);
     if (record === undefined || now - record.failedAt < this.limits.forgetMs) return record;
-    this.records.delete(address);
+    this.records.delete(source);
     return undefined;
   }
 }

@@ -86,12 +86,14 @@ describe("passwords", () => {
     expect([security.isAskedAt(1883), security.isAskedAt(1884)]).toEqual([true, false]);
   });
 
-  it("make whoever guesses wait, at that address", async () => {
-    const path = await users("guessed", { ann: "secret" });
+  it("make whoever guesses wait, at that address and by that name", async () => {
+    const path = await users("guessed", { ann: "secret", bob: "secret" });
     const { login, told } = secured(configured("listener 1883", `password_file ${path}`));
     for (let i = 0; i < 8; i++) await login("ann", `${i}`);
     expect(told.waits).toEqual([100, 300, 700]);
     await login("ann", "secret", 1883, "5.6.7.8");
+    // Others may share the address.
+    await login("bob", "secret");
     expect(told.waits).toHaveLength(3);
     expect(await login("ann", "secret")).toBe(true);
     told.waits.length = 0;

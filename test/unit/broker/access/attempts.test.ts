@@ -7,7 +7,7 @@ const LIMITS = {
   delayMs: 100,
   delayMsMax: 400,
   forgetMs: 1_000,
-  addressesMax: 3,
+  sourcesMax: 3,
 };
 
 function failing(address: string, times: number, now = 0): Attempts {
