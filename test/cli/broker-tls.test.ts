@@ -121,7 +121,7 @@ describe.skipIf(!hasOpenssl)("a listener that requires a certificate", () => {
     await broker.program.untilError(`u'${username}'`);
     // A reload asks for no password either.
     const stays = startOurs("ts-sub", [...words(port, "client"), "-t", "a", "-C", "1"]);
-    await broker.program.untilError(/(?:[^]*New client connected){2}/);
+    await broker.program.untilError(/(?:[\s\S]*New client connected){2}/);
     process.kill(broker.program.pid, "SIGHUP");
     await broker.program.untilError(/Reloading config\.\n/);
     await outcome(startOurs("ts-pub", [...words(port, "client"), "-t", "a", "-m", "m"]));
