@@ -1,6 +1,6 @@
 /** What a client may do by the ACL file of a configuration, and by which of its lines. */
 import { readFileSync } from "node:fs";
-import { Acl, AclError, type Wish } from "../broker/access/acl.ts";
+import { Acl, AclError, type AclWish } from "../broker/access/acl.ts";
 import { isReserved } from "../broker/router.ts";
 import { isTopicName } from "../core/topic/name.ts";
 import type { Configuration } from "../options/conf/configuration.ts";
@@ -17,7 +17,7 @@ export interface Asked {
 }
 
 /** A sentence for each wish, without its end. */
-export type Verdict = { readonly [It in Wish]: string };
+export type Verdict = { readonly [It in AclWish]: string };
 
 /** @throws {StartFailure} There is no such topic or listener, or the file is not one. */
 export function aclVerdict({ listeners }: Configuration, asked: Asked): Verdict {
@@ -34,7 +34,7 @@ export function aclVerdict({ listeners }: Configuration, asked: Asked): Verdict 
   }
   const acl = readAcl(aclFile);
   const identity = { clientId, username, port: listener.port };
-  const verdict = (wish: Wish): string => {
+  const verdict = (wish: AclWish): string => {
     const rule = acl.deciding(wish, identity, topic);
     if (rule === undefined) return `denied, for no rule in ${aclFile} allows it`;
     const word = rule.allows.includes(wish) ? "allowed" : "denied";

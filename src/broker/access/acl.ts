@@ -9,14 +9,14 @@ import { filterMatches, isTopicFilter } from "../../core/topic/filter.ts";
 import type { Identity } from "../world.ts";
 
 /** What a client wants to do with a topic. */
-export type Wish = "read" | "write";
+export type AclWish = "read" | "write";
 
 /** One rule, as it stands in the file. */
 export interface AclRule {
   readonly line: number;
   readonly text: string;
   /** What it allows; nothing: it denies. */
-  readonly allows: readonly Wish[];
+  readonly allows: readonly AclWish[];
   /** With %c and %u in place of levels where it is a pattern. */
   readonly filter: string;
 }
@@ -32,7 +32,7 @@ export class AclError extends Error {
   }
 }
 
-const ACCESS: Readonly<Record<string, readonly Wish[]>> = {
+const ACCESS: Readonly<Record<string, readonly AclWish[]>> = {
   read: ["read"],
   write: ["write"],
   readwrite: ["read", "write"],
@@ -61,12 +61,12 @@ export class Acl {
     });
   }
 
-  allows(wish: Wish, identity: Identity, topic: string): boolean {
+  allows(wish: AclWish, identity: Identity, topic: string): boolean {
     return this.deciding(wish, identity, topic)?.allows.includes(wish) === true;
   }
 
   /** The rule that decides; undefined where there is none, and the wish is denied. */
-  deciding(wish: Wish, identity: Identity, topic: string): AclRule | undefined {
+  deciding(wish: AclWish, identity: Identity, topic: string): AclRule | undefined {
     const { clientId, username } = identity;
     const own = username === null ? this.anonymous : (this.users.get(username) ?? []);
     const found = decidingAmong(own, wish, topic, (rule) => rule.filter);
@@ -90,7 +90,7 @@ export class Acl {
 /** The first rule for `topic` that denies, or else the first that allows the wish. */
 function decidingAmong(
   rules: readonly AclRule[],
-  wish: Wish,
+  wish: AclWish,
   topic: string,
   filterOf: (rule: AclRule) => string | null,
 ): AclRule | undefined {
