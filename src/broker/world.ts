@@ -104,4 +104,7 @@ export interface ControlEndpoint {
 export interface Access {
   mayPublish(identity: Identity, topic: string): boolean;
   mayReceive(identity: Identity, topic: string): boolean;
+  /** Of a filter, with its share. Absent: everybody may, and what they get is another question. */
+  maySubscribe?(identity: Identity, filter: string): boolean;
+  mayUnsubscribe?(identity: Identity, filter: string): boolean;
 }

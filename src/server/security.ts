@@ -1,29 +1,42 @@
 /**
- * Who may come in and what they may do, by the password and ACL files of the configuration, for all
+ * Who may come in and what they may do, by the files and plugins of the configuration, for all
  * listeners or, with per_listener_settings, for each its own (mosquitto-2.1 b.3, b.4).
+ *
+ * Sources are asked one after another, and the first that does not defer decides: for a login the
+ * plugins and then the password file, for a topic the ACL file and then the plugins, which is
+ * mosquitto's order. Where all defer the answer is no; where there are none, allow_anonymous decides
+ * about logins, and everything else is allowed.
  *
  * What the files say is replaced as a whole: a file that cannot be read or understood changes
  * nothing.
  */
 import { Acl, AclError } from "../broker/access/acl.ts";
 import { Attempts } from "../broker/access/attempts.ts";
-import {
-  type HashedPassword,
-  isSamePassword,
-  PasswordFileError,
-  readPasswordFile,
-} from "../broker/access/passwords.ts";
+import { PasswordFileError, readPasswordFile } from "../broker/access/passwords.ts";
 import type { Source } from "../broker/message.ts";
-import type { Access, Authenticator, Credentials, Identity, Log } from "../broker/world.ts";
-import { canHash, hashPassword, isPassword } from "../io/hash.ts";
+import type {
+  Access,
+  AccessPlugin,
+  Authenticator,
+  Credentials,
+  Identity,
+  Log,
+  Verdict,
+  Wish,
+} from "../broker/world.ts";
+import { canHash } from "../io/hash.ts";
 import { readRestricted } from "../io/restricted-file.ts";
-import type { Configuration } from "../options/conf/configuration.ts";
+import type { Configuration, ListenerConfiguration } from "../options/conf/configuration.ts";
+import type { Plugin, PluginValues } from "../options/conf/plugin-lines.ts";
 import { StartFailure } from "./failure.ts";
+import { PasswordSource } from "./password-source.ts";
 
-/** What holds at one listener. */
+/** What holds at one listener; sources in the order in which they are asked. */
 interface Rules {
-  readonly passwords: ReadonlyMap<string, HashedPassword> | null;
-  readonly acl: Acl | null;
+  /** About logins. */
+  readonly logins: readonly AccessPlugin[];
+  /** About topics and filters. */
+  readonly topics: readonly AccessPlugin[];
   readonly allowAnonymous: boolean;
 }
 
@@ -37,26 +50,29 @@ interface AllRules {
 export interface SecurityParts {
   readonly log: Log;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** The plugins that are at work, but for those that only name a file. */
+  readonly plugins?: ReadonlyMap<Plugin["kind"], AccessPlugin>;
   /** Called before a verdict that comes later: the broker's turn begins. */
   readonly begin: () => void;
   readonly now: () => number;
   readonly wait: (ms: number) => Promise<void>;
 }
 
-const NOBODY = Buffer.alloc(0);
 /** A name may have 65,535: of each that fails so many are remembered. */
 const NAME_CHARACTERS_MAX = 64;
 
 export class Security implements Authenticator, Access {
   private readonly parts: SecurityParts;
   private readonly attempts = new Attempts();
+  /** By port. A reload changes neither plugins nor what they are told (b.3). */
+  private readonly pluginsAt: ReadonlyMap<number, readonly Plugin[]>;
   private rules: AllRules;
-  /** What a password of nobody is held against, so that it takes as long as somebody's. */
-  private decoy: Promise<HashedPassword> | undefined;
 
   /** @throws {StartFailure} 3: a file cannot be read or understood. */
   constructor(configuration: Configuration, parts: SecurityParts) {
     this.parts = parts;
+    const { listeners } = configuration;
+    this.pluginsAt = new Map(listeners.map(({ port, plugins }) => [port, plugins]));
     this.rules = this.read(configuration);
   }
 
@@ -71,19 +87,22 @@ export class Security implements Authenticator, Access {
     this.rules = this.read(configuration);
     return ({ username, port }) => {
       const [then, now] = [rulesAt(before, port), rulesAt(this.rules, port)];
-      if (username === null || now?.passwords == null) return now?.allowAnonymous !== false;
-      const known = now.passwords.get(username);
-      const old = then?.passwords?.get(username);
-      return known !== undefined && old !== undefined && isSamePassword(known, old);
+      if (username === null || now === null || now.logins.length === 0) {
+        return now?.allowAnonymous !== false;
+      }
+      const [old, known] = [sourceOf(then, username), sourceOf(now, username)];
+      // In no file: a plugin has let it in, and sees to it itself.
+      if (old === undefined && known === undefined) return now.logins.some(isPlugin);
+      return old !== undefined && known?.agrees(old, username) === true;
     };
   }
 
   isAskedAt(port: number): boolean {
-    return rulesAt(this.rules, port)?.passwords != null;
+    return (rulesAt(this.rules, port)?.logins.length ?? 0) > 0;
   }
 
   authenticate(credentials: Credentials, onVerdict: (isGranted: boolean) => void): void {
-    this.judge(credentials).then((isGranted) => {
+    this.judgeLogin(credentials).then((isGranted) => {
       this.parts.begin();
       onVerdict(isGranted);
     });
@@ -97,47 +116,61 @@ export class Security implements Authenticator, Access {
     return this.allows("read", identity, topic);
   }
 
-  private allows(wish: "read" | "write", identity: Identity, topic: string): boolean {
-    const rules = rulesAt(this.rules, identity.port);
-    if (rules === null) return false;
-    return rules.acl === null || rules.acl.allows(wish, identity, topic);
+  maySubscribe(identity: Identity, filter: string): boolean {
+    return this.allows("subscribe", identity, filter);
   }
 
-  private async judge({ username, password, port, address }: Credentials): Promise<boolean> {
+  mayUnsubscribe(identity: Identity, filter: string): boolean {
+    return this.allows("unsubscribe", identity, filter);
+  }
+
+  private allows(wish: Wish, identity: Identity, topic: string): boolean {
+    const rules = rulesAt(this.rules, identity.port);
+    if (rules === null) return false;
+    for (const source of rules.topics) {
+      const verdict = source.judge?.(wish, identity, topic) ?? "defer";
+      if (verdict !== "defer") return verdict === "allow";
+    }
+    return rules.topics.length === 0;
+  }
+
+  private async judgeLogin(credentials: Credentials): Promise<boolean> {
     const { now, wait } = this.parts;
+    const { username, port, address } = credentials;
     // By name too: many clients may have one address, and one that errs must not hold up all.
     const who = `${address} ${username.slice(0, NAME_CHARACTERS_MAX)}`;
     const delayMs = this.attempts.takeTurn(who, now());
     if (delayMs > 0) await wait(delayMs);
-    const known = rulesAt(this.rules, port)?.passwords?.get(username);
-    const isRight = await isPassword(known ?? (await this.nobody()), password ?? NOBODY);
-    const isGranted = isRight && known !== undefined && password !== null;
+    const isGranted = await isLetIn(rulesAt(this.rules, port)?.logins ?? [], credentials);
     if (isGranted) this.attempts.onSuccess(who);
     else this.attempts.onFailure(who, now());
     return isGranted;
   }
 
-  private nobody(): Promise<HashedPassword> {
-    this.decoy ??= hashPassword("pbkdf2", NOBODY);
-    return this.decoy;
-  }
-
   private read({ listeners, general }: Configuration): AllRules {
-    const acls = new Map<string, Acl>();
-    const passwords = new Map<string, ReadonlyMap<string, HashedPassword>>();
+    const files = new Map<string, AccessPlugin>();
     const byPort = new Map<number, Rules>();
-    for (const { port, aclFile, passwordFile, allowAnonymous } of listeners) {
-      byPort.set(port, {
-        acl: aclFile === undefined ? null : once(acls, aclFile, () => this.readAcl(aclFile)),
-        passwords:
-          passwordFile === undefined
-            ? null
-            : once(passwords, passwordFile, () => this.readPasswords(passwordFile)),
-        allowAnonymous,
-      });
-    }
+    for (const listener of listeners) byPort.set(listener.port, this.rulesFor(listener, files));
     const [any = null] = byPort.values();
     return { byPort, elsewhere: general.perListenerSettings ? null : any };
+  }
+
+  /** @param files Those that have been read, for listeners mostly share them. */
+  private rulesFor(listener: ListenerConfiguration, files: Map<string, AccessPlugin>): Rules {
+    const { port, aclFile, passwordFile, allowAnonymous } = listener;
+    const acl = (path: string) => once(files, `acl ${path}`, () => this.readAcl(path));
+    const users = (path: string) => once(files, `users ${path}`, () => this.readPasswords(path));
+    const plugins = (this.pluginsAt.get(port) ?? []).map(({ kind, told }) => {
+      if (kind === "aclFile") return ifTold((told as PluginValues<"aclFile">).aclFile, acl);
+      if (kind !== "passwordFile") return this.parts.plugins?.get(kind);
+      return ifTold((told as PluginValues<"passwordFile">).passwordFile, users);
+    });
+    const all = plugins.filter((plugin) => plugin !== undefined);
+    return {
+      logins: [...all, ifTold(passwordFile, users)].filter((it) => it?.authenticate !== undefined),
+      topics: [ifTold(aclFile, acl), ...all].filter((it) => it?.judge !== undefined),
+      allowAnonymous,
+    } as Rules; // What is undefined has neither.
   }
 
   private readAcl(path: string): Acl {
@@ -152,7 +185,7 @@ export class Security implements Authenticator, Access {
     }
   }
 
-  private readPasswords(path: string): ReadonlyMap<string, HashedPassword> {
+  private readPasswords(path: string): PasswordSource {
     const sentence = `Error opening password file "${path}".`;
     const text = this.textOf(path, `Error: Unable to open pwfile "${path}".`, sentence);
     try {
@@ -162,7 +195,7 @@ export class Security implements Authenticator, Access {
         const needs = "argon2id needs Node.js 24.7 or later";
         throw new PasswordFileError(`Error: User ${username} cannot log in: ${needs}.`);
       }
-      return users;
+      return new PasswordSource(users);
     } catch (error) {
       if (!(error instanceof PasswordFileError)) throw error;
       throw new StartFailure(3, `${error.message}\n${sentence}`, error);
@@ -184,8 +217,39 @@ function rulesAt({ byPort, elsewhere }: AllRules, port: number): Rules | null {
   return byPort.get(port) ?? elsewhere;
 }
 
-function once<Value>(known: Map<string, Value>, path: string, read: () => Value): Value {
-  const value = known.get(path) ?? read();
-  known.set(path, value);
+/** The first file that names the user. */
+function sourceOf(rules: Rules | null, username: string): PasswordSource | undefined {
+  for (const source of rules?.logins ?? []) {
+    if (source instanceof PasswordSource && source.has(username)) return source;
+  }
+  return undefined;
+}
+
+function isPlugin(source: AccessPlugin): boolean {
+  return !(source instanceof PasswordSource);
+}
+
+async function isLetIn(sources: readonly AccessPlugin[], asked: Credentials): Promise<boolean> {
+  for (const source of sources) {
+    const verdict = await new Promise<Verdict>((resolve) => {
+      if (source.authenticate === undefined) resolve("defer");
+      else source.authenticate(asked, resolve);
+    });
+    if (verdict !== "defer") return verdict === "allow";
+  }
+  return false;
+}
+
+function ifTold<Value>(path: string | undefined, make: (path: string) => Value): Value | undefined {
+  return path === undefined ? undefined : make(path);
+}
+
+function once(
+  known: Map<string, AccessPlugin>,
+  key: string,
+  read: () => AccessPlugin,
+): AccessPlugin {
+  const value = known.get(key) ?? read();
+  known.set(key, value);
   return value;
 }

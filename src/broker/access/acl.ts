@@ -3,10 +3,11 @@
  *
  * A client's own rules come first, those below its `user` line or, for clients without a user name,
  * those above the first such line: one that denies decides, then one that allows. Then the patterns
- * in the same way, which are everybody's. What no rule names is denied.
+ * in the same way, which are everybody's. What no rule names is another source's to
+ * allow, and denied where there is none.
  */
 import { filterMatches, isTopicFilter } from "../../core/topic/filter.ts";
-import type { Identity } from "../world.ts";
+import type { AccessPlugin, Identity, Verdict, Wish } from "../world.ts";
 
 /** What a client wants to do with a topic. */
 export type AclWish = "read" | "write";
@@ -39,7 +40,7 @@ const ACCESS: Readonly<Record<string, readonly AclWish[]>> = {
   deny: [],
 };
 
-export class Acl {
+export class Acl implements AccessPlugin {
   private readonly anonymous: AclRule[] = [];
   private readonly users = new Map<string, AclRule[]>();
   private readonly patterns: AclRule[] = [];
@@ -61,8 +62,12 @@ export class Acl {
     });
   }
 
-  allows(wish: AclWish, identity: Identity, topic: string): boolean {
-    return this.deciding(wish, identity, topic)?.allows.includes(wish) === true;
+  /** Whoever may receive nothing may still subscribe, as with mosquitto. */
+  judge(wish: Wish, identity: Identity, topic: string): Verdict {
+    if (wish === "subscribe" || wish === "unsubscribe") return "allow";
+    const rule = this.deciding(wish, identity, topic);
+    if (rule === undefined) return "defer";
+    return rule.allows.includes(wish) ? "allow" : "deny";
   }
 
   /** The rule that decides; undefined where there is none, and the wish is denied. */

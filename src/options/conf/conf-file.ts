@@ -28,8 +28,9 @@ import { GENERAL_DIRECTIVES, SECURITY_DIRECTIVES } from "./general-directives.ts
 import { isLater } from "./later-directives.ts";
 import { type Address, LISTENER_DIRECTIVES } from "./listener-directives.ts";
 import { LOG_DIRECTIVES } from "./log-directives.ts";
-import { PERSISTENCE_DIRECTIVES, STORE_PLUGIN } from "./persistence-directives.ts";
-import { isPluginOption, PluginLines } from "./plugin-lines.ts";
+import { PERSISTENCE_DIRECTIVES } from "./persistence-directives.ts";
+import { BUILT_IN } from "./plugin-directives.ts";
+import { isPluginOption, type Plugin, PluginLines } from "./plugin-lines.ts";
 
 /** Directories and files, for include_dir. */
 export interface Files {
@@ -56,8 +57,15 @@ interface Owner {
   readonly met: Set<string>;
 }
 
+/** The same, with plugins: those named in the same place. */
+interface SecurityOwner extends Owner {
+  readonly plugins: Plugin[];
+}
+
 interface ListenerOwner extends Owner {
-  readonly security: Owner;
+  readonly security: SecurityOwner;
+  /** Those that plugin_use names. */
+  readonly used: Plugin[];
 }
 
 export class ConfigurationReader {
@@ -69,7 +77,9 @@ export class ConfigurationReader {
     ...LOG_DIRECTIVES,
   });
   private readonly plugins = new PluginLines();
-  private readonly security = ownerOf(SECURITY_DIRECTIVES);
+  /** Those of every listener. */
+  private readonly globalPlugins: Plugin[] = [];
+  private readonly security = securityOwner();
   private readonly standard = listenerOwner();
   private readonly listeners: (Address & { readonly owner: ListenerOwner })[] = [];
   private standardPort: number | undefined;
@@ -92,7 +102,7 @@ export class ConfigurationReader {
   readFile(path: string, bytes: Buffer): void {
     this.readLines(bytes, (line) => `Error found at ${path}:${line}.`, false);
     if (this.meetingPlace === undefined) return;
-    const both = `Error: persistence true cannot stand beside the plugin ${STORE_PLUGIN}.`;
+    const both = `Error: persistence true cannot stand beside the plugin ${BUILT_IN.store.file}.`;
     throw bad(`${both}\n${this.meetingPlace}`);
   }
 
@@ -116,7 +126,9 @@ export class ConfigurationReader {
         general: pick(GENERAL_DIRECTIVES, values),
         persistence: pick(PERSISTENCE_DIRECTIVES, values),
         store: this.plugins.store,
-        isStoreNamed: this.plugins.isStoreNamed,
+        plugins: [...this.globalPlugins, ...this.security.plugins],
+        globalPlugins: this.globalPlugins,
+        allPlugins: this.plugins.all,
         log: pick(LOG_DIRECTIVES, values),
         security: this.security.values as SecurityValues, // Made of that table.
         listeners: this.listeners.map(({ owner, ...address }) => ({ ...address, ...lines(owner) })),
@@ -183,7 +195,7 @@ export class ConfigurationReader {
   private apply(entry: Entry, rest: Rest): void {
     const { key, row } = entry;
     if (row.scope === "plugin") {
-      this.plugins.readPlugin(entry, rest);
+      this.attach(key, this.plugins.read(entry, rest));
       return;
     }
     if (row.scope === "address") {
@@ -198,6 +210,13 @@ export class ConfigurationReader {
     if (key === "perListenerSettings") this.setPerListener(value === true);
     else owner.values[key] = value;
     owner.met.add(key);
+  }
+
+  /** Whose a plugin is. One that is only loaded is nobody's yet. */
+  private attach(key: string, plugin: Plugin): void {
+    if (key === "globalPlugin") this.globalPlugins.push(plugin);
+    else if (key === "pluginUse") this.current.used.push(plugin);
+    else if (key === "plugin") this.securityOwner().plugins.push(plugin);
   }
 
   /** The lines that make a listener, or the default one. Values are of the rows' types. */
@@ -220,12 +239,16 @@ export class ConfigurationReader {
   private ownerFor(scope: Exclude<Scope, "address" | "plugin">): Owner {
     if (scope === "general") return this.general;
     if (scope === "listener") return this.current;
+    return this.securityOwner();
+  }
+
+  private securityOwner(): SecurityOwner {
     return this.general.values.perListenerSettings === true ? this.current.security : this.security;
   }
 
   /** A later `persistence false` settles it. */
   private hasTwoStores(): boolean {
-    return this.plugins.isStoreNamed && this.general.values.persistence === true;
+    return this.plugins.store !== undefined && this.general.values.persistence === true;
   }
 
   private setPort(port: number): void {
@@ -241,7 +264,7 @@ export class ConfigurationReader {
   /** Once on, it stays on: options have been given to listeners since. */
   private setPerListener(on: boolean): void {
     if (!on) return;
-    if (this.security.met.size > 0 || this.plugins.isStoreNamed) {
+    if (this.security.met.size > 0 || this.plugins.all.length > 0) {
       throw bad("Error: per_listener_settings must be set before any other security settings.");
     }
     this.general.values.perListenerSettings = true;
@@ -300,15 +323,21 @@ function ownerOf(table: DirectiveTable): Owner {
   return { values: pick(table), met: new Set() };
 }
 
-function listenerOwner(): ListenerOwner {
-  return { ...ownerOf(LISTENER_DIRECTIVES), security: ownerOf(SECURITY_DIRECTIVES) };
+function securityOwner(): SecurityOwner {
+  return { ...ownerOf(SECURITY_DIRECTIVES), plugins: [] };
 }
 
-function lines(owner: ListenerOwner): Pick<ListenerLines, "values" | "security"> {
+function listenerOwner(): ListenerOwner {
+  return { ...ownerOf(LISTENER_DIRECTIVES), security: securityOwner(), used: [] };
+}
+
+function lines(owner: ListenerOwner): Omit<ListenerLines, keyof Address> {
   // Made of those two tables.
   return {
     values: owner.values as ListenerValues,
     security: owner.security.values as SecurityValues,
+    plugins: owner.security.plugins,
+    used: owner.used,
   };
 }
 

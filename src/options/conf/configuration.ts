@@ -13,8 +13,12 @@ import {
   type LogDestination,
   type LogType,
 } from "./log-directives.ts";
-import type { PERSISTENCE_DIRECTIVES, Sync } from "./persistence-directives.ts";
-import type { StoreValues } from "./plugin-lines.ts";
+import {
+  type PERSISTENCE_DIRECTIVES,
+  STORE_DIRECTIVES,
+  type Sync,
+} from "./persistence-directives.ts";
+import type { Plugin, StoreValues } from "./plugin-lines.ts";
 
 /** Where mosquitto listens unless told otherwise. */
 export const DEFAULT_PORT = 1883;
@@ -29,6 +33,10 @@ export type ListenerValues = DirectiveValues<typeof LISTENER_DIRECTIVES>;
 export interface ListenerLines extends Address {
   readonly values: ListenerValues;
   readonly security: SecurityValues;
+  /** Named below its line; its own with per_listener_settings. */
+  readonly plugins: readonly Plugin[];
+  /** Those it asks for by plugin_use. */
+  readonly used: readonly Plugin[];
 }
 
 /** One listener, complete. */
@@ -54,6 +62,8 @@ export interface ListenerConfiguration extends Address {
   /** Paths, from the working directory unless absolute. */
   readonly aclFile: string | undefined;
   readonly passwordFile: string | undefined;
+  /** Those that judge its clients, in the order in which they are asked. */
+  readonly plugins: readonly Plugin[];
 }
 
 /** TLS on a listener; paths are from the working directory unless absolute. */
@@ -111,6 +121,8 @@ export interface Configuration {
   readonly allowZeroLengthClientid: boolean;
   readonly log: LogConfiguration;
   readonly listeners: readonly ListenerConfiguration[];
+  /** All that lines name, whosever they are. */
+  readonly plugins: readonly Plugin[];
   /** No listener was named: only this machine can connect, and anonymously unless forbidden. */
   readonly localOnly: boolean;
 }
@@ -130,19 +142,20 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 export interface Gathered {
   readonly general: GeneralValues;
   readonly persistence: PersistenceValues;
-  /** What the plugin is told; and whether it is named at all. */
-  readonly store: StoreValues;
-  readonly isStoreNamed: boolean;
+  /** What the store's plugin is told; undefined where no line names it. */
+  readonly store: StoreValues | undefined;
+  /** Of all listeners without per_listener_settings, with it, and all there are. */
+  readonly plugins: readonly Plugin[];
+  readonly globalPlugins: readonly Plugin[];
+  readonly allPlugins: readonly Plugin[];
   readonly log: LogValues;
   readonly security: SecurityValues;
   /** In the order of their lines. */
   readonly listeners: readonly ListenerLines[];
   /** What stood above the first listener. */
-  readonly standard: {
+  readonly standard: Omit<ListenerLines, keyof Address> & {
     readonly port: number | undefined;
     readonly host: string | undefined;
-    readonly values: ListenerValues;
-    readonly security: SecurityValues;
     /** Values were given that make it a listener of its own beside others. */
     readonly wanted: boolean;
   };
@@ -165,9 +178,13 @@ export function complete(
     allowZeroLengthClientid: security.allowZeroLengthClientid,
     log: logConfiguration(gathered.log, commandLine),
     listeners: lines.map((listener) => {
-      const own = general.perListenerSettings ? listener.security : security;
-      return listenerConfiguration(listener, own, localOnly);
+      const isOwn = general.perListenerSettings;
+      const own = isOwn ? listener.security : security;
+      const { globalPlugins, plugins: all } = gathered;
+      const plugins = isOwn ? [...globalPlugins, ...listener.plugins] : all;
+      return listenerConfiguration(listener, own, [...plugins, ...listener.used], localOnly);
     }),
+    plugins: gathered.allPlugins,
     localOnly,
   };
 }
@@ -185,11 +202,17 @@ export function reloadedPersistence(
   return { ...current, autosaveInterval, autosaveOnChanges };
 }
 
+/** What the store is told where no plugin line tells it otherwise. */
+const STORE_DEFAULTS = Object.fromEntries(
+  Object.entries(STORE_DIRECTIVES).map(([key, { fallback }]) => [key, fallback]),
+) as StoreValues; // By the rows' own types.
+
 function persistenceConfiguration(
-  { persistence: values, store, isStoreNamed }: Gathered,
+  { persistence: values, store: named }: Gathered,
   environment: Environment,
 ): PersistenceConfiguration | null {
-  if (!isStoreNamed && !values.persistence) return null;
+  if (named === undefined && !values.persistence) return null;
+  const store = named ?? STORE_DEFAULTS;
   // An empty one is as good as none.
   const location = environment.MOSQUITTO_PERSISTENCE_LOCATION || values.persistenceLocation;
   const inside = (file: string) =>
@@ -202,13 +225,13 @@ function persistenceConfiguration(
     pageSize: store.pageSize,
     autosaveInterval: values.autosaveInterval,
     autosaveOnChanges: values.autosaveOnChanges,
-    askedBy: isStoreNamed ? "plugin" : "persistence",
+    askedBy: named !== undefined ? "plugin" : "persistence",
   };
 }
 
 /** Each port on the loopback address of both families, or of the one that was asked for. */
 function loopback({ standard }: Gathered, { ports }: CommandLine): ListenerLines[] {
-  const { values, security } = standard;
+  const { values, security, plugins, used } = standard;
   const hosts =
     values.socketDomain === "ipv4"
       ? ["127.0.0.1"]
@@ -216,18 +239,19 @@ function loopback({ standard }: Gathered, { ports }: CommandLine): ListenerLines
         ? ["::1"]
         : ["127.0.0.1", "::1"];
   return (ports.length === 0 ? [DEFAULT_PORT] : ports).flatMap((port) =>
-    hosts.map((host) => ({ port, host, values, security })),
+    hosts.map((host) => ({ port, host, values, security, plugins, used })),
   );
 }
 
-function standardListener({ port, host, values, security }: Gathered["standard"]): ListenerLines {
-  const listener = { port: port ?? DEFAULT_PORT, values, security };
+function standardListener({ port, host, ...lines }: Gathered["standard"]): ListenerLines {
+  const listener = { port: port ?? DEFAULT_PORT, ...lines };
   return host === undefined ? listener : { ...listener, host };
 }
 
 function listenerConfiguration(
   listener: ListenerLines,
   security: SecurityValues,
+  plugins: readonly Plugin[],
   localOnly: boolean,
 ): ListenerConfiguration {
   const { listenerAllowAnonymous, listenerAutoIdPrefix, ...own } = listener.values;
@@ -244,6 +268,7 @@ function listenerConfiguration(
     allowZeroLengthClientid: security.allowZeroLengthClientid,
     aclFile: security.aclFile,
     passwordFile: security.passwordFile,
+    plugins: [...new Set(plugins)].filter(({ kind }) => kind !== "store"),
     tls: tlsConfiguration(listener.values),
     websocketsOrigin: listener.values.websocketsOrigin ?? [],
     autoIdPrefix: listenerAutoIdPrefix ?? security.autoIdPrefix ?? "auto-",

@@ -4,11 +4,13 @@ import { GENERAL_DIRECTIVES, SECURITY_DIRECTIVES } from "./general-directives.ts
 import { LATER_NAMES } from "./later-directives.ts";
 import { ADDRESS_DIRECTIVES, LISTENER_DIRECTIVES } from "./listener-directives.ts";
 import { LOG_DIRECTIVES } from "./log-directives.ts";
+import { PERSISTENCE_DIRECTIVES, STORE_DIRECTIVES } from "./persistence-directives.ts";
 import {
-  PERSISTENCE_DIRECTIVES,
+  ACL_PLUGIN_DIRECTIVES,
+  DYNAMIC_SECURITY_DIRECTIVES,
+  PASSWORD_PLUGIN_DIRECTIVES,
   PLUGIN_DIRECTIVES,
-  STORE_DIRECTIVES,
-} from "./persistence-directives.ts";
+} from "./plugin-directives.ts";
 
 /** A row, with the key that its value has. */
 export interface Entry {
@@ -21,8 +23,11 @@ export const DIRECTIVES: readonly Entry[] = [
   GENERAL_DIRECTIVES,
   SECURITY_DIRECTIVES,
   PERSISTENCE_DIRECTIVES,
-  PLUGIN_DIRECTIVES,
   STORE_DIRECTIVES,
+  PLUGIN_DIRECTIVES,
+  DYNAMIC_SECURITY_DIRECTIVES,
+  ACL_PLUGIN_DIRECTIVES,
+  PASSWORD_PLUGIN_DIRECTIVES,
   LOG_DIRECTIVES,
   ADDRESS_DIRECTIVES,
   LISTENER_DIRECTIVES,

@@ -1,26 +1,13 @@
 /**
- * The options of ts-broker.conf on persistence, and the plugin lines that ask for it.
+ * The options of ts-broker.conf on persistence, and those of the plugin that asks for it.
  *
  * mosquitto keeps its state in a database either itself (`persistence true`) or by a plugin,
  * persist-sqlite. Our store is that plugin's database and needs nobody to load it, so that both
  * ways ask for the same thing; only the options of the plugin are left to the second.
  */
-import {
-  bad,
-  boolean,
-  type Directive,
-  empty,
-  limit,
-  notYet,
-  type Rest,
-  readInteger,
-  text,
-} from "./directive.ts";
+import { bad, boolean, type Directive, limit, type Rest, readInteger, text } from "./directive.ts";
 
 const PERSISTENCE = "Persistence";
-
-/** The plugin that our store stands for, by its file. */
-export const STORE_PLUGIN = "mosquitto_persist_sqlite";
 
 /** What mosquitto's counts and times hold. */
 const INT_MAX = 2_147_483_647;
@@ -105,60 +92,6 @@ export const PERSISTENCE_DIRECTIVES = {
   }),
 } as const;
 
-/** Lines that name a plugin. Their values are its path, the name it gets, the name it has. */
-export const PLUGIN_DIRECTIVES = {
-  plugin: {
-    name: "plugin",
-    aliases: ["global_plugin", "auth_plugin"],
-    value: "PATH",
-    group: PERSISTENCE,
-    scope: "plugin",
-    reload: "no",
-    text: [
-      `Asks for persistence when the file is ${STORE_PLUGIN}.so, in whatever folder.`,
-      "Nothing is loaded: the store is built in, and it is the whole broker's wherever the line",
-      "stands. It takes the place of persistence true, and both together are refused.",
-      "Other plugins are not supported yet. The name auth_plugin is deprecated.",
-    ].join(" "),
-    read(rest) {
-      // mosquitto has the same word for both.
-      if (rest.text === "") throw empty(rest.name === "plugin" ? "auth_plugin" : rest.name);
-      if (!isStore(rest.text)) throw notYet(rest.name);
-      return rest.text;
-    },
-    fallback: undefined,
-  } as Directive<string | undefined>,
-  pluginLoad: {
-    name: "plugin_load",
-    value: "NAME PATH",
-    group: PERSISTENCE,
-    scope: "plugin",
-    reload: "no",
-    text: "Does the same as plugin, and gives the plugin a name for plugin_use.",
-    read(rest) {
-      const path = rest.text.slice(rest.word.length).trim();
-      if (path === "") throw empty(rest.name);
-      if (!isStore(path)) throw notYet(rest.name);
-      return rest.word;
-    },
-    fallback: undefined,
-  } as Directive<string | undefined>,
-  pluginUse: {
-    name: "plugin_use",
-    value: "NAME",
-    group: PERSISTENCE,
-    scope: "plugin",
-    reload: "no",
-    needsListener: true,
-    text: "Has no effect: persistence is the whole broker's. The name must be one of plugin_load.",
-    read(rest) {
-      if (rest.text === "") throw empty(rest.name);
-      return rest.text;
-    },
-    fallback: undefined,
-  } as Directive<string | undefined>,
-} as const;
-
 /** What the plugin is told by plugin_opt_ lines. The last one counts, as for every plugin. */
 export const STORE_DIRECTIVES = {
   dbFile: option({
@@ -209,12 +142,6 @@ export const STORE_DIRECTIVES = {
     fallback: 4096,
   }),
 } as const;
-
-/** With and without the folder and .so, as the loader of shared objects would find it. */
-function isStore(path: string): boolean {
-  const file = path.slice(path.lastIndexOf("/") + 1);
-  return file === STORE_PLUGIN || file === `${STORE_PLUGIN}.so`;
-}
 
 function isPageSize(bytes: number): boolean {
   return bytes >= PAGE_SIZE_MIN && bytes <= PAGE_SIZE_MAX && Number.isInteger(Math.log2(bytes));

@@ -1,13 +1,29 @@
 /**
- * The plugin lines of ts-broker.conf: which plugin has been named, and what it has been told.
+ * The plugin lines of ts-broker.conf: which plugins have been named, and what each has been told.
  *
- * The one plugin there is is the store. Options are those of the plugin that was named last, in
- * whatever file; before the first one they are refused, as mosquitto does.
+ * Options are those of the plugin that was named last, in whatever file; before the first one they
+ * are refused, as mosquitto does. Whose a plugin is, the parser knows.
  */
 import { bad, type DirectiveValues, empty, type Rest } from "./directive.ts";
 import type { Entry } from "./directives.ts";
-import { STORE_DIRECTIVES, STORE_PLUGIN } from "./persistence-directives.ts";
+import type { STORE_DIRECTIVES } from "./persistence-directives.ts";
+import { BUILT_IN, type PluginKind, pluginKindOf } from "./plugin-directives.ts";
 
+/** A plugin as a line asks for it. */
+export interface Plugin {
+  readonly kind: PluginKind;
+  /** As the line has it. */
+  readonly path: string;
+  /** What plugin_load calls it. */
+  readonly name: string | undefined;
+  /** By the keys of its options' table, with the defaults filled in. Lines below may change it. */
+  readonly told: Record<string, unknown>;
+}
+
+/** The options of each kind of plugin. */
+export type PluginValues<Kind extends PluginKind> = DirectiveValues<
+  (typeof BUILT_IN)[Kind]["options"]
+>;
 export type StoreValues = DirectiveValues<typeof STORE_DIRECTIVES>;
 
 const OPTION = /^(?:plugin|auth)_opt_/;
@@ -21,53 +37,65 @@ export function isPluginOption(name: string): boolean {
 }
 
 export class PluginLines {
-  private readonly names = new Set<string>();
-  private readonly told: Record<string, unknown> = Object.fromEntries(
-    Object.entries(STORE_DIRECTIVES).map(([key, { fallback }]) => [key, fallback]),
-  );
-  private namesStore = false;
+  /** In the order of their lines. */
+  readonly all: Plugin[] = [];
 
-  /** Whether a line asks for the store. */
-  get isStoreNamed(): boolean {
-    return this.namesStore;
-  }
-
-  /** What the store is told, with the defaults filled in. */
-  get store(): StoreValues {
-    return this.told as StoreValues; // Made of that table.
+  /** What the store is told; undefined where no line asks for it. */
+  get store(): StoreValues | undefined {
+    // Told by the rows of that table.
+    return this.all.find(({ kind }) => kind === "store")?.told as StoreValues | undefined;
   }
 
   /**
    * A line that names a plugin.
    *
-   * @throws {UsageError} when it is not there for us, or there twice.
+   * @returns The plugin, which is a new one but for plugin_use.
+   * @throws {UsageError} when it is not there for us, or there twice and may not be.
    */
-  readPlugin({ key, row }: Entry, rest: Rest): void {
+  read({ key, row }: Entry, rest: Rest): Plugin {
     const value = row.read(rest, undefined) as string; // All rows of that scope have one.
     if (key === "pluginUse") {
-      if (this.names.has(value)) return;
+      const plugin = this.all.find(({ name }) => name === value);
+      if (plugin !== undefined) return plugin;
       throw bad(`Error: No plugin with the name ${value} has been loaded with plugin_load.`);
     }
-    // Two of them would both want to be the broker's memory.
-    if (this.namesStore) throw bad(`Error: The plugin ${STORE_PLUGIN} is loaded twice.`);
-    this.namesStore = true;
-    if (key === "pluginLoad") this.names.add(value);
+    const [name, path] = key === "pluginLoad" ? cutAtBlank(value) : [undefined, value];
+    const kind = pluginKindOf(path)!; // The rows refuse others.
+    const { file, isSingle, options } = BUILT_IN[kind];
+    if (isSingle && this.all.some((plugin) => plugin.kind === kind)) {
+      throw bad(`Error: The plugin ${file} is loaded twice.`);
+    }
+    if (name !== undefined && this.all.some((plugin) => plugin.name === name)) {
+      throw bad(`Error: There is a plugin with the name ${name} already.`);
+    }
+    const defaults = Object.entries(options).map(([own, { fallback }]) => [own, fallback]);
+    const plugin = { kind, path, name, told: Object.fromEntries(defaults) };
+    this.all.push(plugin);
+    return plugin;
   }
 
   /**
    * A line with an option of a plugin.
    *
-   * @param entry Its row; undefined when the store has no such option.
+   * @param entry The row of that name; undefined when no plugin has such an option.
    * @throws {UsageError} when there is no plugin for it, no such option or no such value.
    */
   readOption(entry: Entry | undefined, rest: Rest): void {
     const option = rest.name.replace(OPTION, "");
-    if (!this.namesStore) {
+    const last = this.all.at(-1);
+    if (last === undefined) {
       throw bad("Error: An auth_opt_ option exists in the config file without an auth_plugin.");
     }
     if (option.length < KEY_LENGTH_MIN) throw bad("Error: Invalid auth_opt_ config option.");
     if (rest.text === "") throw empty(option);
-    if (entry === undefined) throw bad(`Error: ${STORE_PLUGIN} has no option ${rest.name}.`);
-    this.told[entry.key] = entry.row.read(rest, undefined);
+    if (entry === undefined || !(entry.key in last.told)) {
+      throw bad(`Error: ${BUILT_IN[last.kind].file} has no option ${rest.name}.`);
+    }
+    last.told[entry.key] = entry.row.read(rest, undefined);
   }
+}
+
+function cutAtBlank(text: string): [string, string] {
+  const at = text.indexOf(" ");
+  return [text.slice(0, at), text.slice(at + 1)];
 }

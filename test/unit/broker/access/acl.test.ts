@@ -11,8 +11,8 @@ function acl(...lines: string[]): Acl {
 /** What the user may do with the topic: "rw", "r", "w" or "". */
 function may(rules: Acl, username: string | null, topic: string, clientId = "c1"): string {
   const identity = { clientId, username, port: 1883 };
-  const read = rules.allows("read", identity, topic) ? "r" : "";
-  return read + (rules.allows("write", identity, topic) ? "w" : "");
+  const read = rules.judge("read", identity, topic) === "allow" ? "r" : "";
+  return read + (rules.judge("write", identity, topic) === "allow" ? "w" : "");
 }
 
 describe("an ACL file", () => {

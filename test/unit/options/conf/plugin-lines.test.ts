@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ConfigurationReader, type Files } from "../../../../src/options/conf/conf-file.ts";
+import { pluginKindOf } from "../../../../src/options/conf/plugin-directives.ts";
 import { isPluginOption } from "../../../../src/options/conf/plugin-lines.ts";
 import { UsageError } from "../../../../src/options/usage-error.ts";
 
@@ -25,17 +26,21 @@ describe("a plugin line", () => {
   ])("asks for the store: %j", (text) => expect(outcomeOf(text)).toBe("plugin"));
 
   it.each([
-    ["plugin /lib/mosquitto_dynamic_security.so", "plugin"],
-    ["plugin mosquitto_persist_sqlite.so.1", "plugin"],
-    ["plugin Mosquitto_persist_sqlite.so", "plugin"],
-    ["plugin xmosquitto_persist_sqlite.so", "plugin"],
-    ["plugin /mosquitto_persist_sqlite.so/", "plugin"],
-    ["global_plugin x", "global_plugin"],
-    ["auth_plugin x", "auth_plugin"],
-    ["plugin_load p /x.so", "plugin_load"],
-    [`plugin ${STORE}\nplugin /x.so`, "plugin"],
-  ])("asks for a plugin that is not there yet: %j", (text, name) => {
-    const sentence = `Error: '${name}' is not supported yet by this version of ts-broker.`;
+    ["plugin /lib/mosquitto_go_auth.so", "/lib/mosquitto_go_auth.so"],
+    ["plugin mosquitto_persist_sqlite.so.1", "mosquitto_persist_sqlite.so.1"],
+    ["plugin Mosquitto_persist_sqlite.so", "Mosquitto_persist_sqlite.so"],
+    ["plugin xmosquitto_persist_sqlite.so", "xmosquitto_persist_sqlite.so"],
+    ["plugin /mosquitto_persist_sqlite.so/", "/mosquitto_persist_sqlite.so/"],
+    ["global_plugin x y", "x y"],
+    ["auth_plugin x", "x"],
+    ["plugin_load p /x.so", "/x.so"],
+    [`plugin ${STORE}\nplugin /x.so`, "/x.so"],
+  ])("asks for a plugin that is not built in: %j", (text, path) => {
+    const sentence =
+      `Error: Unable to load auth plugin "${path}".\n` +
+      "Load error: only these are built in: mosquitto_persist_sqlite, " +
+      "mosquitto_dynamic_security, mosquitto_acl_file, mosquitto_password_file, " +
+      "mosquitto_sparkplug_aware.";
     expect(outcomeOf(text)).toBe(atTheEnd(text, sentence));
   });
 
@@ -59,10 +64,69 @@ describe("a plugin line", () => {
     [`plugin_load p ${STORE}\nplugin_load p ${STORE}`, TWICE],
     [`plugin_load p ${STORE}\nglobal_plugin ${STORE}`, TWICE],
     [
+      "plugin_load p mosquitto_acl_file.so\nplugin_load p mosquitto_password_file.so",
+      "Error: There is a plugin with the name p already.",
+    ],
+    [
+      "plugin mosquitto_acl_file.so\nper_listener_settings true",
+      "Error: per_listener_settings must be set before any other security settings.",
+    ],
+    [
       `plugin ${STORE}\nper_listener_settings true`,
       "Error: per_listener_settings must be set before any other security settings.",
     ],
   ])("is refused: %j", (text, sentence) => {
+    expect(outcomeOf(text)).toBe(atTheEnd(text, sentence));
+  });
+});
+
+describe("plugins that judge", () => {
+  const acl = (path: string) => `mosquitto_acl_file.so\nplugin_opt_acl_file ${path}`;
+  it.each([
+    ["every listener's", `listener 1\nplugin ${acl("a")}\nlistener 2`, ["a", "a"]],
+    [
+      "every listener's, the global ones first",
+      `plugin ${acl("a")}\nglobal_plugin ${acl("b")}\nlistener 1`,
+      ["b a"],
+    ],
+    [
+      "the listener's above with per_listener_settings",
+      `per_listener_settings true\nlistener 1\nplugin ${acl("a")}\nlistener 2\nplugin ${acl("b")}`,
+      ["a", "b"],
+    ],
+    [
+      "every listener's when global, even so",
+      `per_listener_settings true\nlistener 1\nplugin ${acl("a")}\nlistener 2\nglobal_plugin ${acl("b")}`,
+      ["b a", "b"],
+    ],
+    [
+      "those of listeners that use them",
+      `plugin_load x ${acl("a")}\nplugin_load y ${acl("b")}\nlistener 1\nplugin_use y\nlistener 2\nplugin_use x\nplugin_use y\nlistener 3`,
+      ["b", "a b", ""],
+    ],
+    [
+      "the default listener's",
+      `per_listener_settings true\nport 1\nplugin ${acl("a")}\nlistener 2`,
+      ["", "a"],
+    ],
+  ])("are %s", (_, text, told) => {
+    const reader = new ConfigurationReader({ list: () => [], read: () => undefined }, () => {});
+    reader.readFile("t.conf", Buffer.from(text));
+    const { listeners } = reader.complete({ ports: [], verbose: false, quiet: false });
+    expect(
+      listeners.map(({ plugins }) => plugins.map((one) => one.told.aclFile).join(" ")),
+    ).toEqual(told);
+  });
+
+  it.each(["", ".so", ".dll", ".dylib"])("are known by their files, ending in %j", (ending) => {
+    for (const folder of ["", "/usr/lib/", "C:\\mosquitto\\", "./"]) {
+      expect(pluginKindOf(`${folder}mosquitto_dynamic_security${ending}`)).toBe("dynamicSecurity");
+    }
+  });
+
+  it("take their own options only", () => {
+    const text = "plugin mosquitto_sparkplug_aware.so\nplugin_opt_acl_file x";
+    const sentence = "Error: mosquitto_sparkplug_aware has no option plugin_opt_acl_file.";
     expect(outcomeOf(text)).toBe(atTheEnd(text, sentence));
   });
 });
