@@ -13,6 +13,7 @@ import type { Qos } from "../core/codec/packets.ts";
 import { PublishView } from "../core/codec/publish.ts";
 import { type ProtocolError, REASONS, type ReasonName } from "../core/errors.ts";
 import { Connection, type Ending } from "./connection.ts";
+import { Control } from "./control.ts";
 import { Counters } from "./counters.ts";
 import { HeldPackets } from "./durable/held.ts";
 import { restore } from "./durable/restore.ts";
@@ -29,7 +30,7 @@ import { Sessions } from "./sessions.ts";
 import type { BrokerSettings, ListenerSettings } from "./settings.ts";
 import { SysTopics } from "./sys.ts";
 import { Trace } from "./trace.ts";
-import type { Access, Authenticator, Chance, Link, Log } from "./world.ts";
+import type { Access, Authenticator, Chance, ControlEndpoint, Link, Log } from "./world.ts";
 
 /** What a broker is made of. */
 export interface BrokerParts {
@@ -44,6 +45,8 @@ export interface BrokerParts {
   readonly authenticator?: Authenticator;
   /** Absent: everybody may publish and receive everything but the reserved topics. */
   readonly access?: Access;
+  /** Who answers what is published below `$CONTROL`. */
+  readonly control?: readonly ControlEndpoint[];
   /** As `$SYS/broker/version` shows it. */
   readonly version: string;
   /** The time it begins at, in milliseconds of a clock that only goes forward. */
@@ -61,6 +64,9 @@ export interface Memory {
   current(): number;
   peak(): number;
 }
+
+/** Reason code of a DISCONNECT (MQTT 5.0 §3.14.2.1). */
+const ADMINISTRATIVE_ACTION = 0x98;
 
 const UNKNOWN_MEMORY: Memory = { current: () => 1, peak: () => 1 };
 
@@ -81,6 +87,7 @@ export class Broker implements StoreOwner {
   readonly chance: Chance;
   readonly authenticator: Authenticator | null;
   readonly access: Access | null;
+  readonly control: Control;
   /** Of the rules that `access` goes by. */
   accessVersion = 1;
   readonly version: string;
@@ -110,13 +117,15 @@ export class Broker implements StoreOwner {
     this.chance = parts.chance;
     this.authenticator = parts.authenticator ?? null;
     this.access = parts.access ?? null;
+    this.control = new Control(this, parts.control ?? []);
     this.version = parts.version;
     this.now = parts.now;
     this.epoch = parts.epoch ?? 0;
     this.memory = parts.memory ?? UNKNOWN_MEMORY;
     const onDurable: OnDurable = (position) => this.held.onDurable(position);
     this.store = parts.store?.(onDurable, this) ?? new VolatileStore(onDurable);
-    this.router = new Router(parts.settings.routesMax, this.access);
+    const { routesMax, sparkplugAware } = parts.settings;
+    this.router = new Router(routesMax, this.access, sparkplugAware);
     this.trace = new Trace(parts.log);
     this.sessions = new Sessions(this, parts.packetIdMax ?? 65_535);
     if (parts.restored !== undefined) restore(this, parts.restored);
@@ -213,14 +222,34 @@ export class Broker implements StoreOwner {
    *   way vouches for them, such as with a certificate.
    */
   onAccessChanged(mayStay: (source: Source) => boolean): void {
-    this.accessVersion++;
-    this.router.generation++;
+    this.onRulesChanged();
     const code = REASONS.notAuthorized.code;
     for (const connection of [...this.connections]) {
       const { link, session } = connection;
       if (session === null || link.identity !== undefined || mayStay(session.source)) continue;
       connection.end({ why: "not authorised", code, will: true });
     }
+  }
+
+  /** What clients may publish and receive has changed; those that are there stay. */
+  onRulesChanged(): void {
+    this.accessVersion++;
+    this.router.generation++;
+  }
+
+  /** Ends the connections of clients that `isMeant`, with the reason that 5.0 has for it. */
+  kick(isMeant: (source: Source) => boolean): void {
+    for (const connection of [...this.connections]) {
+      const { session } = connection;
+      if (session === null || !isMeant(session.source)) continue;
+      connection.end({ why: "administrative action", code: ADMINISTRATIVE_ACTION, will: true });
+    }
+  }
+
+  /** Visits everybody who is connected. */
+  forEachClient(visit: (source: Source, link: Link) => void): void {
+    for (const { link, session } of this.connections)
+      if (session !== null) visit(session.source, link);
   }
 
   publishWill(session: Session, will: PendingWill): void {

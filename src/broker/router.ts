@@ -18,6 +18,7 @@ import { Share } from "../core/topic/share.ts";
 import { TopicTrie } from "../core/topic/trie.ts";
 import { exactCopy, type Topic } from "./message.ts";
 import type { Session, Subscription } from "./session.ts";
+import { isCertificate } from "./sparkplug.ts";
 import type { Access } from "./world.ts";
 
 /** A remembered topic counts for one more with every 2^8 characters. */
@@ -40,6 +41,8 @@ export interface Route extends Topic {
   readonly reserved: boolean;
   /** A topic of the control interface, `$CONTROL/…`. */
   readonly control: boolean;
+  /** More happens with its messages than that they are handed on, and so none is part of a run. */
+  readonly special: boolean;
 }
 
 /** The subscriptions with one filter. */
@@ -59,11 +62,14 @@ export class Router {
   private old = new Map<string, Route>();
   /** What the routes in `young` count for. */
   private youngWeight = 0;
+  /** Whether birth certificates of Sparkplug are kept (settings.sparkplugAware). */
+  private readonly keepsCertificates: boolean;
   private directCount = 0;
   private sharedCount = 0;
 
-  constructor(routesMax: number, access: Access | null = null) {
+  constructor(routesMax: number, access: Access | null = null, keepsCertificates = false) {
     this.routesMax = routesMax;
+    this.keepsCertificates = keepsCertificates;
     this.access = access;
   }
 
@@ -148,6 +154,7 @@ export class Router {
       generation: 0,
       reserved: isReserved(name),
       control: name.startsWith("$CONTROL/"),
+      special: name.startsWith("$CONTROL/") || (this.keepsCertificates && isCertificate(name)),
     };
     this.workOut(route);
     this.remember(name, route);

@@ -39,6 +39,8 @@ export interface BrokerSettings {
   readonly sysInterval: number;
   /** Deliver at the subscription's QoS, even above the message's. */
   readonly upgradeOutgoingQos: boolean;
+  /** Birth certificates of Sparkplug are kept where whoever comes later finds them. */
+  readonly sparkplugAware: boolean;
 
   // Limits of ours, which mosquitto has built in or lacks.
 
@@ -109,6 +111,7 @@ export const DEFAULT_SETTINGS: BrokerSettings = {
   retainExpiryIntervalMs: 0,
   sysInterval: 10,
   upgradeOutgoingQos: false,
+  sparkplugAware: false,
   connectBytesMax: 100_000,
   subscribeBytesMax: 100_000,
   ackBytesMax: 10_000,

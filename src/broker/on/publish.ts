@@ -23,6 +23,7 @@ import { distribute } from "../fan-out.ts";
 import { Message, NO_PROPERTY_BYTES } from "../message.ts";
 import { type Route, sameBytes } from "../router.ts";
 import type { Session } from "../session.ts";
+import { keepCertificate } from "../sparkplug.ts";
 
 export function onPublish(
   connection: Connection,
@@ -46,7 +47,8 @@ export function onPublish(
     return;
   }
   if (broker.log.debug) broker.trace.receivedPublish(connection, view, route.name);
-  const plain = head === 0x30 && !hasProperties && connection.listener.mountPoint === "";
+  const plain =
+    head === 0x30 && !hasProperties && connection.listener.mountPoint === "" && !route.special;
   if (plain) {
     connection.run.begin(bytes, packetStart, bodyStart, bodyEnd);
     return;
@@ -84,9 +86,7 @@ function takeOver(
     hold(connection, session, message);
     return;
   }
-  const matched = route.control
-    ? answerControl(connection, route)
-    : spread(connection, message, route);
+  const matched = spread(connection, message, route);
   if (qos === 0) {
     if (broker.store.position > position) connection.hasRecorded = true;
     return;
@@ -102,14 +102,20 @@ export function publishMessage(connection: Connection, message: Message): void {
   // Its time may be over before its PUBREL came [MQTT5-3.3.2-5].
   if (message.isExpired(broker.now)) return;
   const route = broker.router.route(message.topic.name);
-  if (route.control) answerControl(connection, route);
-  else spread(connection, message, route);
+  spread(connection, message, route);
 }
 
+/** @returns Whether anybody gets it. */
 function spread(connection: Connection, message: Message, route: Route): boolean {
   const { broker } = connection;
+  if (route.control) {
+    broker.control.onMessage(message);
+    return true;
+  }
   if (message.retain) broker.retain(message);
-  return distribute(broker, message, route);
+  const matched = distribute(broker, message, route);
+  if (route.special) keepCertificate(broker, message);
+  return matched;
 }
 
 /** QoS 2: the message is kept under its identifier until PUBREL [MQTT5-4.3.3-8]. */
@@ -302,13 +308,6 @@ function answer(
   if (view.qos === 0) return;
   const head = view.qos === 1 ? ACK_HEAD.puback : ACK_HEAD.pubrec;
   connection.acknowledge(before, head, view.packetId, reasonCode);
-}
-
-/** Nobody listens on this control topic, and the client is told so (mosquitto-2.1 h.14). */
-function answerControl(connection: Connection, route: Route): boolean {
-  const payload = Buffer.from('{"error": "endpoint not available"}');
-  connection.broker.publish(`${route.name}/response`, payload, 0, false);
-  return true;
 }
 
 // Out of line, so that the path above stays small enough for V8 to inline.

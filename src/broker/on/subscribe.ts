@@ -1,7 +1,7 @@
 /** SUBSCRIBE from a client (MQTT 5.0 §3.8.4). */
 import { readPacket, writePacket } from "../../core/codec/general.ts";
-import type { SubscribePacket, SubscriptionRequest } from "../../core/codec/packets.ts";
-import { ProtocolError } from "../../core/errors.ts";
+import type { SubscribePacket, SubscriptionRequest, Version } from "../../core/codec/packets.ts";
+import { ProtocolError, REASONS } from "../../core/errors.ts";
 import { isTopicFilter, parseFilter } from "../../core/topic/filter.ts";
 import type { Connection } from "../connection.ts";
 import { enqueue } from "../fan-out.ts";
@@ -23,7 +23,13 @@ export function onSubscribe(
   const subscriptions = packet.subscriptions.map((request) =>
     subscriptionOf(connection, session, request, identifier),
   );
-  const isNew = subscriptions.map((subscription) => {
+  const codes: number[] = [];
+  const taken = subscriptions.filter((subscription) => {
+    const isGranted = maySubscribe(connection, subscription);
+    codes.push(isGranted ? subscription.qos : (REFUSED[connection.version] ?? subscription.qos));
+    return isGranted;
+  });
+  const isNew = taken.map((subscription) => {
     // Asked of each when its turn comes: a filter may stand in the packet twice [MQTT5-3.8.4-5].
     const isFirst = !session.subscriptions.has(subscription.filter);
     if (broker.log.debug) {
@@ -38,7 +44,7 @@ export function onSubscribe(
     {
       type: "suback",
       packetId: packet.packetId,
-      reasonCodes: subscriptions.map(({ qos }) => qos),
+      reasonCodes: codes,
       properties: {},
     },
     connection.version,
@@ -48,9 +54,24 @@ export function onSubscribe(
   else connection.send(suback);
   // A SUBACK longer than the client takes ends the connection.
   if (!connection.isOpen) return;
-  subscriptions.forEach((subscription, i) => {
+  taken.forEach((subscription, i) => {
     if (wantsRetained(connection, subscription, isNew[i]!)) sendRetained(connection, subscription);
   });
+}
+
+/** What SUBACK says of a filter that is denied; MQTT 3.1 has no word for it (mosquitto-2.1 h.26). */
+const REFUSED: Readonly<Partial<Record<Version, number>>> = {
+  4: 0x80,
+  5: REASONS.notAuthorized.code,
+};
+
+function maySubscribe(
+  { broker, clientId }: Connection,
+  { session, filter }: Subscription,
+): boolean {
+  if (broker.access?.maySubscribe?.(session.source, filter) !== false) return true;
+  if (broker.log.debug) broker.log.write("debug", `Denied SUBSCRIBE from ${clientId} (${filter})`);
+  return false;
 }
 
 /** @throws {ProtocolError} When the filter or the request is not as it must be. */

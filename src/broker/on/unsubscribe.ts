@@ -1,7 +1,7 @@
 /** UNSUBSCRIBE from a client (MQTT 5.0 §3.10.4). */
 import { readPacket, writePacket } from "../../core/codec/general.ts";
 import type { UnsubscribePacket } from "../../core/codec/packets.ts";
-import { NO_SUBSCRIPTION_EXISTED, ProtocolError, SUCCESS } from "../../core/errors.ts";
+import { NO_SUBSCRIPTION_EXISTED, ProtocolError, REASONS, SUCCESS } from "../../core/errors.ts";
 import { isTopicFilter, parseFilter } from "../../core/topic/filter.ts";
 import type { Connection } from "../connection.ts";
 import type { Session } from "../session.ts";
@@ -20,6 +20,9 @@ export function onUnsubscribe(
   for (const filter of packet.filters) checkFilter(filter);
   const codes = packet.filters.map((written) => {
     const filter = connection.listener.mountPoint + written;
+    if (broker.access?.mayUnsubscribe?.(session.source, filter) === false) {
+      return REASONS.notAuthorized.code;
+    }
     const existed = broker.router.unsubscribe(session, filter);
     if (broker.log.debug) broker.log.write("debug", `\t${filter}`);
     broker.log.write("unsubscribe", `${clientId} ${filter}`);
