@@ -1,6 +1,6 @@
 /**
- * The topics below `$CONTROL`: what is published there is a request to the broker, which is answered
- * and goes to nobody else (mosquitto-2.1 h.14).
+ * The topics below `$CONTROL`: what is published there is a request to the broker, which is
+ * answered and goes to nobody else (mosquitto-2.1 h.14).
  */
 import type { Broker } from "./broker.ts";
 import type { Message } from "./message.ts";

@@ -78,14 +78,14 @@ export interface Authenticator {
 /** What one source of rules says of a wish; `defer`: the next one is asked. */
 export type Verdict = "allow" | "deny" | "defer";
 
-/** What a client may want: to receive from a topic or publish to it, or to change a subscription. */
+/** What a client may want: to receive from a topic, to publish to it, to subscribe or to end it. */
 export type Wish = "read" | "write" | "subscribe" | "unsubscribe";
 
 /** One source of rules, such as a file or a plugin. What it does not judge it leaves out. */
 export interface AccessPlugin {
   /** @param onVerdict Told once, before this returns or in a turn of its own. */
   authenticate?(credentials: Credentials, onVerdict: (verdict: Verdict) => void): void;
-  /** @param topic A topic name; the filter, with its share, where the wish is about subscriptions. */
+  /** @param topic A topic name; the filter, with its share, where a subscription is wished for. */
   judge?(wish: Wish, identity: Identity, topic: string): Verdict;
 }
 
@@ -93,7 +93,7 @@ export interface AccessPlugin {
 export interface ControlEndpoint {
   /** Such as `$CONTROL/broker/v1`. */
   readonly topic: string;
-  /** @param reply Publishes a payload to `TOPIC/response` at QoS 0: now, or in a turn of its own. */
+  /** @param reply Publishes to `TOPIC/response` at QoS 0: now, or in a turn of its own. */
   onRequest(payload: Buffer, identity: Identity, reply: (payload: Buffer) => void): void;
 }
 

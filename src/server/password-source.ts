@@ -1,4 +1,4 @@
-/** The users of a password file as a source of rules: who may come in by a name and its password. */
+/** The users of a password file as a source of rules: who comes in by a name and its password. */
 import { type HashedPassword, isSamePassword } from "../broker/access/passwords.ts";
 import type { AccessPlugin, Credentials, Verdict } from "../broker/world.ts";
 import { isPassword } from "../io/hash.ts";

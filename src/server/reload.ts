@@ -14,5 +14,5 @@ export function reloaded(current: Configuration, next: Configuration): Configura
   }
   // Filled from two sets of the same values.
   const persistence = reloadedPersistence(current.persistence, next.persistence);
-  return { ...next, persistence, general: general as GeneralValues };
+  return { ...next, persistence, plugins: current.plugins, general: general as GeneralValues };
 }

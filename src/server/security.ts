@@ -4,8 +4,8 @@
  *
  * Sources are asked one after another, and the first that does not defer decides: for a login the
  * plugins and then the password file, for a topic the ACL file and then the plugins, which is
- * mosquitto's order. Where all defer the answer is no; where there are none, allow_anonymous decides
- * about logins, and everything else is allowed.
+ * mosquitto's order. Where all defer the answer is no; where there are none, allow_anonymous
+ * decides about logins, and everything else is allowed.
  *
  * What the files say is replaced as a whole: a file that cannot be read or understood changes
  * nothing.

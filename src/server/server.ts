@@ -12,6 +12,7 @@ import { StartFailure } from "./failure.ts";
 import { Listeners } from "./listeners.ts";
 import type { LogSinks } from "./log-sinks.ts";
 import type { Persistence } from "./persistence.ts";
+import { Plugins } from "./plugins.ts";
 import { reloaded } from "./reload.ts";
 import { Security } from "./security.ts";
 import { brokerSettings } from "./settings.ts";
@@ -39,7 +40,11 @@ export class RunningServer {
   private readonly security: Security;
   private configuration: Configuration;
 
-  private constructor({ configuration, env, log, version }: ServerParts, kept: Persistence | null) {
+  private constructor(
+    { configuration, env, log, version }: ServerParts,
+    kept: Persistence | null,
+    plugins: Plugins,
+  ) {
     this.configuration = configuration;
     this.persistence = kept;
     this.log = log;
@@ -47,6 +52,7 @@ export class RunningServer {
     this.security = new Security(configuration, {
       log,
       env,
+      plugins: plugins.access,
       begin: () => this.turn.begin(),
       now: () => performance.now(),
       wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms).unref()),
@@ -54,6 +60,7 @@ export class RunningServer {
     this.broker = new Broker({
       authenticator: this.security,
       access: this.security,
+      control: plugins.control,
       settings: brokerSettings(configuration),
       log,
       chance: { bytes: (count) => randomBytes(count) },
@@ -67,6 +74,7 @@ export class RunningServer {
       }),
     });
     this.turn = new TurnLoop(this.broker);
+    plugins.start(this.broker, () => this.turn.begin());
     kept?.run(this.turn);
     this.autosave();
     this.listeners = new Listeners(this.broker, this.turn, new BufferPool(), log);
@@ -83,7 +91,8 @@ export class RunningServer {
    * @throws {StartFailure} What keeps it from starting.
    */
   static async start(parts: ServerParts): Promise<RunningServer> {
-    const server = new RunningServer(parts, await openPersistence(parts));
+    const plugins = await Plugins.open(parts.configuration, parts);
+    const server = new RunningServer(parts, await openPersistence(parts), plugins);
     try {
       await server.listeners.open(parts.configuration);
     } catch (error) {

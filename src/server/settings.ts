@@ -7,8 +7,9 @@ import {
 import type { Configuration, ListenerConfiguration } from "../options/conf/configuration.ts";
 
 /** The broker's settings, with our own limits where a configuration has no word for them. */
-export function brokerSettings({ general }: Configuration): BrokerSettings {
-  const all: BrokerSettings = { ...DEFAULT_SETTINGS, ...general };
+export function brokerSettings({ general, plugins }: Configuration): BrokerSettings {
+  const sparkplugAware = plugins.some(({ kind }) => kind === "sparkplugAware");
+  const all: BrokerSettings = { ...DEFAULT_SETTINGS, ...general, sparkplugAware };
   // The rest of a configuration is not the broker's.
   const own = Object.entries(all).filter(([key]) => key in DEFAULT_SETTINGS);
   // Every key of the interface is one of the defaults', so that none is missing.

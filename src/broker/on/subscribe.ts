@@ -59,7 +59,7 @@ export function onSubscribe(
   });
 }
 
-/** What SUBACK says of a filter that is denied; MQTT 3.1 has no word for it (mosquitto-2.1 h.26). */
+/** What SUBACK says of a filter that is denied; MQTT 3.1 has no word for it (h.26). */
 const REFUSED: Readonly<Partial<Record<Version, number>>> = {
   4: 0x80,
   5: REASONS.notAuthorized.code,

@@ -96,6 +96,48 @@ describe("a client without a user name", () => {
   });
 });
 
+describe("a subscription that is denied", () => {
+  function denying(version: 3 | 4 | 5) {
+    const access: Access = {
+      mayPublish: () => true,
+      mayReceive: () => true,
+      maySubscribe: (_, filter) => filter !== "no",
+      mayUnsubscribe: (_, filter) => filter !== "for ever",
+    };
+    const world = new BrokerWorld({ version, parts: { access } });
+    world.client().publish("no", "kept", { retain: true });
+    const reader = world.client();
+    return { world, reader, writer: world.client() };
+  }
+
+  it.each([
+    [5, 0x87],
+    [4, 0x80],
+    // It has no word for it.
+    [3, 1],
+  ] as const)("is refused in version %i with %i, beside others that are not", (version, code) => {
+    const { reader, writer } = denying(version);
+    expect(reader.subscribe(["yes", "no", "for ever"], 1)?.reasonCodes).toEqual([1, code, 1]);
+    for (const topic of ["yes", "no", "for ever"]) writer.publish(topic, topic);
+    expect(reader.takePayloads()).toEqual(["yes", "for ever"]);
+  });
+
+  it("cannot be ended where that is denied", () => {
+    const { reader, writer } = denying(5);
+    reader.subscribe("for ever");
+    expect(reader.unsubscribe("for ever")?.reasonCodes).toEqual([0x87]);
+    writer.publish("for ever", "still");
+    expect(reader.takePayloads()).toEqual(["still"]);
+  });
+
+  it("is said in a debug line", () => {
+    const access = { mayPublish: () => true, mayReceive: () => true, maySubscribe: () => false };
+    const world = new BrokerWorld({ debug: true, parts: { access } });
+    world.client({ clientId: "c" }).subscribe("a/#");
+    expect(world.logged(/Denied/)).toEqual(["Denied SUBSCRIBE from c (a/#)"]);
+  });
+});
+
 describe("rules that change", () => {
   /** Rules that can be changed: who may receive, and who may publish. */
   function rules() {

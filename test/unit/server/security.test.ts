@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { passwordLine } from "../../../src/broker/access/passwords.ts";
+import type { AccessPlugin } from "../../../src/broker/world.ts";
 import { hashPassword } from "../../../src/io/hash.ts";
 import { ConfigurationReader } from "../../../src/options/conf/conf-file.ts";
 import type { Configuration } from "../../../src/options/conf/configuration.ts";
@@ -40,11 +41,16 @@ function configured(...lines: readonly string[]): Configuration {
 }
 
 /** Security whose waits are remembered and over at once. */
-function secured(configuration: Configuration, env: Record<string, string> = {}) {
+function secured(
+  configuration: Configuration,
+  env: Record<string, string> = {},
+  plugins: ReadonlyMap<"dynamicSecurity", AccessPlugin> = new Map(),
+) {
   const told = { waits: [] as number[], warnings: [] as string[], turns: 0, now: 0 };
   const security = new Security(configuration, {
     log: { debug: false, write: (_, text) => void told.warnings.push(text) },
     env,
+    plugins,
     begin: () => void told.turns++,
     now: () => told.now,
     wait: async (ms) => void told.waits.push(ms),
@@ -99,6 +105,121 @@ describe("passwords", () => {
     told.waits.length = 0;
     await login("ann", "wrong");
     expect(told.waits).toEqual([]);
+  });
+});
+
+describe("plugins", () => {
+  const conf = (...lines: string[]) => configured("listener 1883", ...lines);
+  const DYNSEC = "plugin mosquitto_dynamic_security.so";
+  const ANN = source("ann");
+
+  /** One that knows ann, who may do what begins with p, and nothing that begins with n. */
+  function plugin(): AccessPlugin {
+    return {
+      authenticate: ({ username, password }, onVerdict) =>
+        onVerdict(username !== "ann" ? "defer" : `${password}` === "right" ? "allow" : "deny"),
+      judge: (_, { username }, topic) =>
+        username !== "ann"
+          ? "defer"
+          : topic[0] === "p"
+            ? "allow"
+            : topic[0] === "n"
+              ? "deny"
+              : "defer",
+    };
+  }
+
+  const withPlugin = (configuration: Configuration) =>
+    secured(configuration, {}, new Map([["dynamicSecurity", plugin()]]));
+
+  it("are asked about logins before the file, which knows the others", async () => {
+    const path = await users("beside", { ann: "other", bob: "secret" });
+    const { login, security } = withPlugin(conf(DYNSEC, `password_file ${path}`));
+    expect(security.isAskedAt(1883)).toBe(true);
+    expect(await login("ann", "right")).toBe(true);
+    expect(await login("ann", "other")).toBe(false);
+    expect(await login("bob", "secret")).toBe(true);
+    expect(await login("eve", "secret")).toBe(false);
+  });
+
+  it("are asked about topics behind the file, for what it does not name", () => {
+    const rules = file("named", "user ann", "topic write n/file", "topic deny p/file");
+    const { security } = withPlugin(conf(DYNSEC, `acl_file ${rules}`));
+    const may = (topic: string) => security.mayPublish(ANN, topic);
+    expect(["n/file", "p/file", "n", "p", "x"].map(may)).toEqual([true, false, false, true, false]);
+    expect(security.maySubscribe(ANN, "n")).toBe(true);
+  });
+
+  it("deny what none of them allows, subscriptions too", () => {
+    const { security } = withPlugin(conf(DYNSEC));
+    expect(["p", "n", "x"].map((topic) => security.maySubscribe(ANN, topic))).toEqual([
+      true,
+      false,
+      false,
+    ]);
+    expect(security.mayUnsubscribe(ANN, "n")).toBe(false);
+    expect(security.mayReceive(source(null), "p")).toBe(false);
+  });
+
+  it("may be files, one behind the other", async () => {
+    const [first, second] = [await users("one", { ann: "1" }), await users("two", { bob: "2" })];
+    const rules = [file("r1", "user ann", "topic a"), file("r2", "pattern read b")];
+    const { login, security } = secured(
+      conf(
+        "plugin mosquitto_password_file.so",
+        `plugin_opt_password_file ${first}`,
+        "plugin mosquitto_password_file.so",
+        `plugin_opt_password_file ${second}`,
+        ...rules.flatMap((path) => ["plugin mosquitto_acl_file.so", `plugin_opt_acl_file ${path}`]),
+      ),
+    );
+    expect([await login("ann", "1"), await login("bob", "2"), await login("bob", "1")]).toEqual([
+      true,
+      true,
+      false,
+    ]);
+    expect(["a", "b", "c"].map((topic) => security.mayReceive(ANN, topic))).toEqual([
+      true,
+      true,
+      false,
+    ]);
+  });
+
+  it("without their file judge nothing", () => {
+    const { security } = secured(conf("plugin mosquitto_acl_file.so", "allow_anonymous true"));
+    expect([security.isAskedAt(1883), security.mayPublish(source(null), "a")]).toEqual([
+      false,
+      true,
+    ]);
+  });
+
+  it("are the listener's that uses them", () => {
+    const rules = file("used", "topic read a");
+    const { security } = secured(
+      configured(
+        "plugin_load x mosquitto_acl_file.so",
+        `plugin_opt_acl_file ${rules}`,
+        "listener 1883",
+        "plugin_use x",
+        "listener 1884",
+      ),
+    );
+    expect([1883, 1884].map((port) => security.mayPublish(source(null, port), "a"))).toEqual([
+      false,
+      true,
+    ]);
+  });
+
+  it("keep whom they have let in when files are read again", () => {
+    const configuration = conf(DYNSEC);
+    const { security } = withPlugin(configuration);
+    expect(security.reload(configuration)(ANN)).toBe(true);
+  });
+
+  it("are named where a file of theirs is wrong", () => {
+    const gone = () =>
+      secured(conf("plugin mosquitto_acl_file.so", "plugin_opt_acl_file /gone/acl"));
+    expect(gone).toThrow('Error: Unable to open acl_file "/gone/acl".');
   });
 });
 

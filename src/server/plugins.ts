@@ -1,0 +1,58 @@
+/**
+ * The plugins that a configuration names and that are at work in the broker, other than those that
+ * only name a file (`security.ts`) or change what the broker does by itself (`settings.ts`).
+ */
+import type { Broker } from "../broker/broker.ts";
+import type { AccessPlugin, ControlEndpoint, Log } from "../broker/world.ts";
+import type { Configuration } from "../options/conf/configuration.ts";
+import type { Plugin } from "../options/conf/plugin-lines.ts";
+import { StartFailure } from "./failure.ts";
+
+/** One at work. */
+export interface RunningPlugin {
+  readonly access?: AccessPlugin;
+  readonly control?: ControlEndpoint;
+  /**
+   * The broker is there now.
+   *
+   * @param begin Called before the broker is asked anything outside of a turn.
+   */
+  start?(broker: Broker, begin: () => void): void;
+}
+
+export interface PluginParts {
+  readonly log: Log;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+export class Plugins {
+  /** By kind: of those that are at work there is one at most of each. */
+  readonly access = new Map<Plugin["kind"], AccessPlugin>();
+  readonly control: ControlEndpoint[] = [];
+  private readonly running: RunningPlugin[] = [];
+
+  /** @throws {StartFailure} What keeps one from working. */
+  static async open({ plugins }: Configuration, parts: PluginParts): Promise<Plugins> {
+    const all = new Plugins();
+    for (const plugin of plugins) {
+      const running = await opened(plugin, parts);
+      if (running !== undefined) all.add(plugin.kind, running);
+    }
+    return all;
+  }
+
+  start(broker: Broker, begin: () => void): void {
+    for (const plugin of this.running) plugin.start?.(broker, begin);
+  }
+
+  private add(kind: Plugin["kind"], running: RunningPlugin): void {
+    this.running.push(running);
+    if (running.access !== undefined) this.access.set(kind, running.access);
+    if (running.control !== undefined) this.control.push(running.control);
+  }
+}
+
+async function opened(plugin: Plugin, _parts: PluginParts): Promise<RunningPlugin | undefined> {
+  if (plugin.kind !== "dynamicSecurity") return undefined;
+  throw new StartFailure(3, `Error: ${plugin.path} is not supported yet by this version.`);
+}
