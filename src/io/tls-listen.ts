@@ -106,13 +106,23 @@ export function listenTls(
   return listening(server, target, onRefused);
 }
 
-/** An HTTP server behind TLS, for WebSocket; it does not listen yet. */
+/**
+ * An HTTP server behind TLS; it does not listen yet. Its event "tlsClientError" tells of clients
+ * that could not agree with us on TLS.
+ */
 export function httpsServer(
   context: SecureContextOptions,
   options: TlsListenOptions,
   http: object,
 ): HttpsServer {
-  return createHttpsServer({ ...context, ...askingOf(options), ...http });
+  const server = createHttpsServer({ ...context, ...askingOf(options), ...http });
+  server.on("secureConnection", (socket) => {
+    const error = unacceptable(socket, options);
+    if (error === undefined) return;
+    server.emit("tlsClientError", error, socket);
+    socket.destroy();
+  });
+  return server;
 }
 
 /**
