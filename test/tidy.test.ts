@@ -55,6 +55,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "src/options",
     "src/io",
     "src/core",
+    "prom-client",
   ],
   "src/cli": [
     "src/server",

@@ -77,6 +77,8 @@ interface Load {
   readonly published: (number | null)[];
 }
 
+const PREFIX = "$SYS/broker/";
+
 /** What a number is taken to have been before it was first published. */
 const FIRST_VALUE = 1;
 
@@ -118,6 +120,21 @@ export class SysTopics {
     if (intervalMs > 0) this.onInterval(this.broker.now);
   }
 
+  /** What is said of the broker at `now`, by topic, whether it is published or not. */
+  valuesAt(now: number): Record<string, number> {
+    const values: Record<string, number> = { [`${PREFIX}uptime`]: this.uptimeAt(now) };
+    for (const { topics, read } of METRICS) {
+      const value = read(this.broker);
+      for (const topic of topics) values[PREFIX + topic] = value;
+    }
+    LOADS.forEach(([name], i) => {
+      SPANS.forEach(([span], j) => {
+        values[`${PREFIX}load/${name}/${span}`] = Number(this.loads[i]!.averages[j]!.toFixed(2));
+      });
+    });
+    return values;
+  }
+
   private onInterval(now: number): void {
     this.update(now);
     const { epoch } = this.broker;
@@ -126,7 +143,7 @@ export class SysTopics {
   }
 
   private update(now: number): void {
-    const uptime = Math.floor((now - this.startedAt) / 1000);
+    const uptime = this.uptimeAt(now);
     if (uptime !== this.uptime) this.publish("uptime", `${uptime} seconds`);
     this.uptime = uptime;
     this.updateLoads(now);
@@ -136,6 +153,10 @@ export class SysTopics {
       this.values[i] = value;
       for (const topic of topics) this.publish(topic, String(value));
     });
+  }
+
+  private uptimeAt(now: number): number {
+    return Math.floor((now - this.startedAt) / 1000);
   }
 
   /** Exponentially weighted rates: v = Δ·60/dt, new = v + e^(-dt/T)·(old - v). */
@@ -159,6 +180,6 @@ export class SysTopics {
   }
 
   private publish(topic: string, value: string): void {
-    this.broker.publish(`$SYS/broker/${topic}`, Buffer.from(value), 2, true);
+    this.broker.publish(PREFIX + topic, Buffer.from(value), 2, true);
   }
 }

@@ -15,7 +15,7 @@ import { ROOT, SetupError } from "./pinned-node.mjs";
  * Packages that most runs never need: each a text, packed. Only what shares nothing with others can
  * stand here.
  */
-const LATE_PACKAGES = ["chalk", "commander", "ora", "socks", "ws"];
+const LATE_PACKAGES = ["chalk", "commander", "ora", "prom-client", "socks", "ws"];
 /** Those of them of which only the default export is used. */
 const LATE_DEFAULTS = ["ora"];
 /** Where packages are, among the names of modules. */

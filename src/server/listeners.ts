@@ -4,13 +4,15 @@
  * A listener without a host takes both address families, each with a socket of its own.
  */
 import { lookup } from "node:dns/promises";
-import { lstatSync, unlinkSync } from "node:fs";
+import { lstatSync, statSync, unlinkSync } from "node:fs";
+import type { Socket } from "node:net";
 import { networkInterfaces } from "node:os";
 import type { Broker } from "../broker/broker.ts";
 import type { ListenerSettings } from "../broker/settings.ts";
 import type { Log } from "../broker/world.ts";
 import type { BufferPool } from "../core/base/out-buffer.ts";
-import { type ListenTarget, SocketLink } from "../io/tcp-listen.ts";
+import type { HttpAnswer, HttpRequest } from "../io/http-listen.ts";
+import { type ListenTarget, type Peer, SocketLink } from "../io/tcp-listen.ts";
 import type { TurnLoop } from "../io/turn.ts";
 import type { Configuration, ListenerConfiguration } from "../options/conf/configuration.ts";
 import { StartFailure, systemWords, tlsWords } from "./failure.ts";
@@ -36,11 +38,23 @@ interface Open {
   connections: number;
 }
 
+/** Answers what is asked of an http_api listener. */
+export interface HttpAnswerer {
+  answer(
+    request: HttpRequest,
+    listener: ListenerConfiguration,
+    caller: { readonly address: string; readonly identity: string | null | undefined },
+  ): Promise<HttpAnswer>;
+}
+
 export class Listeners {
   private readonly broker: Broker;
   private readonly turn: TurnLoop;
   private readonly pool: BufferPool;
   private readonly log: Log;
+  private readonly makeAnswerer: () => Promise<HttpAnswerer>;
+  /** Made for the first http_api listener; one serves all. */
+  private answerer: HttpAnswerer | null = null;
   private readonly opened: Open[] = [];
   private readonly links = new Set<SocketLink>();
   /** Of a request for WebSocket. */
@@ -48,11 +62,23 @@ export class Listeners {
   /** Called when the last connection is gone. */
   private onDrained: (() => void) | null = null;
 
-  constructor(broker: Broker, turn: TurnLoop, pool: BufferPool, log: Log) {
+  constructor(
+    broker: Broker,
+    turn: TurnLoop,
+    pool: BufferPool,
+    log: Log,
+    makeAnswerer: () => Promise<HttpAnswerer>,
+  ) {
     this.broker = broker;
     this.turn = turn;
     this.pool = pool;
     this.log = log;
+    this.makeAnswerer = makeAnswerer;
+  }
+
+  /** What the listeners are by now. */
+  get configurations(): readonly ListenerConfiguration[] {
+    return this.opened.map(({ configuration }) => configuration);
   }
 
   /**
@@ -140,6 +166,10 @@ export class Listeners {
     };
     this.opened.push(open);
     const { path, port, protocol } = listener;
+    if (protocol === "http_api") {
+      refuseNoDirectory(listener.httpDir);
+      this.answerer ??= await this.makeAnswerer();
+    }
     if (path !== undefined) {
       this.log.write("information", `Opening unix listen socket on path ${path}.`);
       removeStale(path);
@@ -147,7 +177,7 @@ export class Listeners {
       return;
     }
     for (const { address, family } of await addressesOf(listener)) {
-      const kind = protocol === "websockets" ? "websockets" : `ipv${family}`;
+      const kind = protocol === "mqtt" ? `ipv${family}` : protocol;
       this.log.write("information", `Opening ${kind} listen socket on port ${port}.`);
       await this.listen(open, { port, address, noDelay });
     }
@@ -165,6 +195,8 @@ export class Listeners {
         onAccepted: (accepted) => this.onAccepted(open, accepted),
         onFailed: (address, error) => this.onFailed(address, error),
         onRefused: (error) => this.onRefused(error),
+        admits: (one) => this.admits(open, one),
+        onRequest: (request, peer) => this.onRequest(open, request, peer),
       });
       open.sockets.push(socket);
     } catch (error) {
@@ -174,12 +206,9 @@ export class Listeners {
   }
 
   private onAccepted(open: Open, { peer, open: openSocket, destroy }: Accepted): void {
-    const { maxConnections } = open.configuration;
     const { broker, turn } = this;
     turn.begin();
-    if (maxConnections >= 0 && open.connections >= maxConnections) {
-      const line = `Client connection from ${peer.address} denied: max_connections exceeded.`;
-      this.log.write("notice", line);
+    if (!this.hasRoom(open, peer.address)) {
       destroy();
       return;
     }
@@ -198,6 +227,31 @@ export class Listeners {
     });
   }
 
+  /** An HTTP connection: it counts as one of MQTT does. */
+  private admits(open: Open, socket: Socket): boolean {
+    if (!this.hasRoom(open, socket.remoteAddress ?? open.configuration.path ?? "?")) return false;
+    open.connections++;
+    socket.once("close", () => {
+      open.connections--;
+    });
+    return true;
+  }
+
+  private hasRoom({ configuration, connections }: Open, address: string): boolean {
+    const { maxConnections } = configuration;
+    if (maxConnections < 0 || connections < maxConnections) return true;
+    const line = `Client connection from ${address} denied: max_connections exceeded.`;
+    this.log.write("notice", line);
+    return false;
+  }
+
+  private onRequest(open: Open, request: HttpRequest, peer: Peer): Promise<HttpAnswer> {
+    const { answerer } = this;
+    if (answerer === null) throw new Error("there is an answerer before the first request");
+    const { address, identity } = peer;
+    return answerer.answer(request, open.configuration, { address, identity });
+  }
+
   private onFailed(address: string, error: Error): void {
     this.log.write("notice", `Client connection from ${address} failed: ${tlsWords(error)}.`);
   }
@@ -209,6 +263,18 @@ export class Listeners {
 
 function keyOf({ port, host, path, protocol, tls }: ListenerConfiguration): string {
   return `${port} ${path ?? host ?? ""} ${protocol} ${tls === null ? "" : "tls"}`;
+}
+
+/** @throws {StartFailure} http_dir is no directory that can be seen. */
+function refuseNoDirectory(path: string | undefined): void {
+  if (path === undefined) return;
+  let why = "Not a directory";
+  try {
+    if (statSync(path).isDirectory()) return;
+  } catch (error) {
+    why = systemWords(error);
+  }
+  throw new StartFailure(1, `Error: Unable to open http_dir "${path}". ${why}.`);
 }
 
 /** A socket that a broker left behind when it was killed; nothing else is taken away. */

@@ -1,9 +1,10 @@
 /**
- * One socket that listens, in whatever its listener speaks: MQTT plain or over WebSocket, with TLS
- * or without. What that takes is loaded only where it is asked for.
+ * One socket that listens, in whatever its listener speaks: MQTT plain or over WebSocket, or HTTP,
+ * with TLS or without. What that takes is loaded only where it is asked for.
  */
-import type { Server } from "node:net";
+import type { Server, Socket } from "node:net";
 import type { SecureContextOptions, TLSSocket } from "node:tls";
+import type { HttpAnswer, HttpRequest } from "../io/http-listen.ts";
 import {
   type LinkSocket,
   type ListenTarget,
@@ -30,6 +31,10 @@ export interface SocketEvents {
   onFailed(address: string, error: Error): void;
   /** One that came could not be taken, such as for want of files. */
   onRefused(error: Error): void;
+  /** Whether an HTTP connection may be. */
+  admits(socket: Socket): boolean;
+  /** @param peer Who asks, by its connection. */
+  onRequest(request: HttpRequest, peer: Peer): Promise<HttpAnswer>;
 }
 
 export interface SocketLimits {
@@ -40,6 +45,14 @@ export interface SocketLimits {
   /** Bytes of a frame. */
   readonly frameBytesMax: number;
 }
+
+/** What a page that looks every few seconds needs to keep its connection. */
+const KEEP_ALIVE_MS = 10_000;
+/** Without a byte moving. */
+const STALL_MS = 30_000;
+/** For a request: nobody who means it takes longer. */
+const REQUEST_MS_MAX = 10_000;
+const REQUESTS_MAX = 1_000;
 
 export class ListeningSocket {
   private readonly configuration: () => ListenerConfiguration;
@@ -87,6 +100,7 @@ export class ListeningSocket {
   private async listen(target: ListenTarget): Promise<Server> {
     const { tls, protocol } = this.configuration();
     if (protocol === "websockets") return this.listenWebSocket(target, tls);
+    if (protocol === "http_api") return this.listenHttp(target, tls);
     const { onFailed, onRefused } = this.events;
     if (tls === null) {
       const onSocket = (socket: Parameters<typeof peerOf>[0]) => {
@@ -131,6 +145,31 @@ export class ListeningSocket {
       ({ stream, open, destroy }) =>
         this.events.onAccepted({ peer: identify(stream as TLSSocket), open, destroy }),
       this.events.onRefused,
+      secure,
+    );
+  }
+
+  private async listenHttp(target: ListenTarget, tls: TlsConfiguration | null): Promise<Server> {
+    const { listenHttp } = await import("../io/http-listen.ts");
+    const secure = tls === null ? undefined : await this.secureServer(tls);
+    const identify = tls === null ? peerOf : await this.identifying();
+    const { headerBytesMax, handshakeTimeoutMs } = this.limits;
+    const limits = {
+      headerBytesMax,
+      requestTimeoutMs: Math.min(handshakeTimeoutMs, REQUEST_MS_MAX),
+      keepAliveMs: KEEP_ALIVE_MS,
+      stallMs: STALL_MS,
+      requestsMax: REQUESTS_MAX,
+    };
+    const { admits, onRequest, onRefused } = this.events;
+    return listenHttp(
+      target,
+      limits,
+      {
+        admits,
+        onRequest: (request) => onRequest(request, identify(request.socket as TLSSocket)),
+        onError: onRefused,
+      },
       secure,
     );
   }

@@ -68,6 +68,11 @@ export class Persistence implements Trouble {
     return new Persistence(start, path, log);
   }
 
+  /** Why the database cannot be written; null while it can. */
+  get trouble(): string | null {
+    return this.why;
+  }
+
   /** Makes the broker's store. */
   makeStore(onDurable: OnDurable, owner: StoreOwner): Journal {
     const { thread, lastRow, lastStoreId } = this.start;

@@ -9,7 +9,7 @@ import { ProcessMemory } from "../io/memory.ts";
 import { TurnLoop } from "../io/turn.ts";
 import type { Configuration } from "../options/conf/configuration.ts";
 import { StartFailure } from "./failure.ts";
-import { Listeners } from "./listeners.ts";
+import { type HttpAnswerer, Listeners } from "./listeners.ts";
 import type { LogSinks } from "./log-sinks.ts";
 import type { Persistence } from "./persistence.ts";
 import { Plugins } from "./plugins.ts";
@@ -39,6 +39,7 @@ export class RunningServer {
   private readonly persistence: Persistence | null;
   private readonly security: Security;
   private configuration: Configuration;
+  private state: "starting" | "running" | "stopping" = "starting";
 
   private constructor(
     { configuration, env, log, version }: ServerParts,
@@ -77,7 +78,9 @@ export class RunningServer {
     plugins.start(this.broker, () => this.turn.begin());
     kept?.run(this.turn);
     this.autosave();
-    this.listeners = new Listeners(this.broker, this.turn, new BufferPool(), log);
+    this.listeners = new Listeners(this.broker, this.turn, new BufferPool(), log, () =>
+      this.makeAnswerer(),
+    );
     log.setPublisher({
       // After what is going on: a broker that is handing out a message gets no other meanwhile.
       onLines: () => queueMicrotask(() => this.publishLog()),
@@ -101,6 +104,7 @@ export class RunningServer {
       throw error;
     }
     server.turn.begin();
+    server.state = "running";
     return server;
   }
 
@@ -139,12 +143,38 @@ export class RunningServer {
 
   /** SIGINT, SIGTERM: every Will goes out, every client is told, what is written is sent. */
   async stop(): Promise<void> {
+    this.state = "stopping";
     this.listeners.stop();
     this.broker.shutdown();
     this.turn.finish();
     await this.listeners.drained(STOP_GRACE_MS);
     this.turn.finish();
     await this.persistence?.stop();
+  }
+
+  /** Why clients cannot be served, a sentence; null when they can. */
+  unready(): string | null {
+    if (this.state === "starting") return "The broker is starting.";
+    if (this.state === "stopping") return "The broker is stopping.";
+    const trouble = this.persistence?.trouble ?? null;
+    return trouble === null ? null : `The database cannot be written: ${trouble}.`;
+  }
+
+  /** What is asked of an http_api listener is answered by code that is loaded for the first one. */
+  private async makeAnswerer(): Promise<HttpAnswerer> {
+    const { brokerApi } = await import("./broker-api.ts");
+    const { broker, security, listeners, persistence } = this;
+    return brokerApi({
+      broker,
+      authenticator: security,
+      access: security,
+      listeners: () => listeners.configurations,
+      unready: () => this.unready(),
+      store: () => ({
+        isOn: persistence !== null,
+        takesChanges: (persistence?.trouble ?? null) === null,
+      }),
+    });
   }
 
   private autosave(): void {

@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from "vitest";
 import { Kept } from "../support/kept.ts";
-import { type RunningBroker, startBroker } from "../support/programs.ts";
+import { freePort, type RunningBroker, startBroker } from "../support/programs.ts";
 import type { RawClient } from "../support/raw-client.ts";
 import { waitFor } from "../support/wait-for.ts";
 import { connected, publishBytes, readMessage, subscribe } from "../support/wire-client.ts";
@@ -25,8 +25,13 @@ if (DISKS.length === 0) console.warn("No disk can be filled here: disk-full test
 describe.each(DISKS)("A disk that is full, by $name,", (kind) => {
   it("keeps back what needs it, and nothing else; then all goes on by itself", async () => {
     using disk = kind.open();
-    await using broker = await startBroker({ conf: new Kept(disk.folder).conf });
+    const api = await freePort();
+    const http = [`listener ${api} 127.0.0.1`, "protocol http_api"];
+    await using broker = await startBroker({ conf: [...new Kept(disk.folder).conf, ...http] });
     const { port, program } = broker;
+    await program.untilError(" running\n");
+    const readiness = async () => (await fetch(`http://127.0.0.1:${api}/readyz`)).text();
+    expect(await readiness()).toBe("ready\n");
     await leaveSession(broker);
     using writer = await connected(port, { clientId: "writer" });
     using keeper = await connected(port, { clientId: "keeper", cleanStart: false });
@@ -58,6 +63,7 @@ describe.each(DISKS)("A disk that is full, by $name,", (kind) => {
     await writer.expectNothing();
     await keeper.expectNothing();
     expect(troubles(broker)).toEqual([expect.stringMatching(/^Error: \S+ cannot be written: /)]);
+    expect(await readiness()).toMatch(/^The database cannot be written: .+\.\n$/);
 
     disk.makeRoom(program.pid);
     for (const bytes of ["40020002", "50020003", "40020004"]) await writer.expectBytes(bytes);
@@ -68,6 +74,7 @@ describe.each(DISKS)("A disk that is full, by $name,", (kind) => {
       expect.stringMatching(/cannot be written/),
       expect.stringMatching(/can be written again\.$/),
     ]);
+    expect(await readiness()).toBe("ready\n");
     const got = await takeAll(broker, 4);
     expect(got.map((text) => text.slice(0, 20))).toEqual([
       "kept/a before",

@@ -43,7 +43,9 @@ export interface ListenerLines extends Address {
 export interface ListenerConfiguration extends Address {
   readonly bindInterface: string | undefined;
   readonly socketDomain: "ipv4" | "ipv6" | undefined;
-  readonly protocol: "mqtt" | "websockets";
+  readonly protocol: "mqtt" | "websockets" | "http_api";
+  /** Files that http_api serves; none when undefined. */
+  readonly httpDir: string | undefined;
   /** Where pages may come from; from anywhere when empty. */
   readonly websocketsOrigin: readonly string[];
   /** Sockets at once, -1 for no limit. */

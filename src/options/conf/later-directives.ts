@@ -7,7 +7,7 @@ const TLS = ["tls_engine", "tls_engine_kpass_sha1", "tls_keyform", "psk_hint", "
 
 const ACCESS = ["auth_plugin_deny_special_chars"];
 
-const LISTENER = ["http_dir", "enable_proxy_protocol", "proxy_protocol_v2_require_tls"];
+const LISTENER = ["enable_proxy_protocol", "proxy_protocol_v2_require_tls"];
 
 const BRIDGE = [
   "connection",

@@ -12,7 +12,6 @@ import {
   deprecated,
   empty,
   integer,
-  notYet,
   type Rest,
   readInteger,
   text,
@@ -146,22 +145,38 @@ export const LISTENER_DIRECTIVES = {
   }),
   protocol: {
     name: "protocol",
-    value: "mqtt|websockets",
+    value: "mqtt|websockets|http_api",
     group: LISTENERS,
     scope: "listener",
     reload: "listener",
     text: [
-      "What this listener speaks: mqtt, the default, or websockets, which is MQTT over WebSocket",
-      "at any path. The HTTP interface of mosquitto comes with a later version.",
+      "What this listener speaks: mqtt, the default; websockets, which is MQTT over WebSocket at any",
+      "path; or http_api. That one answers GET for /api/v1/version, /api/v1/systree and",
+      "/api/v1/listeners, for /metrics, which is for Prometheus, and for the files of http_dir. Who",
+      "asks logs in with HTTP Basic as a client would, and rules see a client called http-api that",
+      "reads the path, such as /api/v1/systree. Besides, /healthz answers 200 while the broker runs,",
+      "and /readyz 200 while it can serve clients, else 503 and why not; both to everybody.",
     ].join(" "),
     read({ word }) {
       if (word === "") throw empty("protocol");
-      if (word === "mqtt" || word === "websockets") return word;
-      if (word === "http_api") throw notYet(`protocol ${word}`);
+      if (word === "mqtt" || word === "websockets" || word === "http_api") return word;
       throw bad(`Error: Invalid protocol value (${word}).`);
     },
     fallback: "mqtt",
-  } as Directive<"mqtt" | "websockets">,
+  } as Directive<"mqtt" | "websockets" | "http_api">,
+  httpDir: text({
+    name: "http_dir",
+    value: "DIRECTORY",
+    group: LISTENERS,
+    scope: "listener",
+    reload: "no",
+    needsListener: true,
+    text: [
+      "Files of this directory are served by the http_api listener, index.html for /. What a link",
+      "leads to outside of it is not.",
+    ].join(" "),
+    fallback: undefined,
+  }),
   websocketsOrigin: {
     name: "websockets_origin",
     value: "ORIGIN",

@@ -240,7 +240,6 @@ describe("a line that cannot be", () => {
     ["enable_control_api true", "enable_control_api true"],
     ["log_dest dlt", "log_dest dlt"],
     ["log_dest syslog", "log_dest syslog"],
-    ["listener 1\nprotocol http_api", "protocol http_api"],
     ["listener 1\npsk_hint x", "psk_hint"],
   ])("is refused and not ignored when it comes later: %s", (text, what) => {
     expect(refusalOf(`${text}\n`)).toContain(
