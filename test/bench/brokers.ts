@@ -3,9 +3,11 @@
  *
  * mosquitto and ts-broker read the same configuration file.
  */
+import { pbkdf2Sync, randomBytes } from "node:crypto";
 import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { passwordLine } from "../../src/broker/access/passwords.ts";
 import { nodeToRun } from "../../src/build/pinned-node.mjs";
 import { find, mosquitto } from "../support/peers.ts";
 import { freePort, type Program, ROOT, start, untilListening } from "../support/programs.ts";
@@ -59,8 +61,35 @@ export function onCore(core: 0 | 1, cores: number): readonly string[] {
   return taskset === undefined || cores < 2 ? [] : [taskset, "-c", String(core)];
 }
 
-/** A fresh process of `broker` that listens. */
-export async function run(broker: Broker, cores: number): Promise<Running> {
+/** Who logs in where a broker wants to know. */
+export const LOGIN = { username: "bench", password: "secret" } as const;
+
+/** mosquitto 2.0's for a password; it takes no longer salt. */
+const ITERATIONS = 101;
+const SALT_BYTES = 12;
+const RULES = 50;
+
+/** The lines for a password file and 50 rules, of which the last allows what flows do. */
+function accessLines(directory: string): string[] {
+  const { username, password } = LOGIN;
+  const salt = randomBytes(SALT_BYTES);
+  const hash = pbkdf2Sync(password, salt, ITERATIONS, 64, "sha512");
+  const users = join(directory, "users");
+  const line = passwordLine(username, { kind: "pbkdf2", iterations: ITERATIONS, salt, hash });
+  writeFileSync(users, `${line}\n`, { mode: 0o644 });
+  const rules = Array.from({ length: RULES - 1 }, (_, i) => `topic read other/${i}/+/#`);
+  const acl = join(directory, "acl");
+  const lines = [`user ${username}`, ...rules, "topic readwrite bench/#"];
+  writeFileSync(acl, lines.map((line) => `${line}\n`).join(""), { mode: 0o644 });
+  return [`password_file ${users}`, `acl_file ${acl}`];
+}
+
+/**
+ * A fresh process of `broker` that listens.
+ *
+ * @param isSecured Whether it asks who comes in, and what they may do.
+ */
+export async function run(broker: Broker, cores: number, isSecured = false): Promise<Running> {
   const directory = mkdtempSync(join(tmpdir(), "ts-mqtt-bench-"));
   // Whoever ts-broker goes on as when it was started by root.
   chmodSync(directory, 0o777);
@@ -69,7 +98,7 @@ export async function run(broker: Broker, cores: number): Promise<Running> {
   const kept = [`persistence_location ${directory}`, "persistence true"];
   const lines = [
     `listener ${port} 127.0.0.1`,
-    "allow_anonymous true",
+    ...(isSecured ? accessLines(directory) : ["allow_anonymous true"]),
     "max_queued_messages 0",
     ...(broker.isDurable ? kept : []),
   ];

@@ -17,6 +17,8 @@ export interface Flow {
   readonly count: "timed" | number;
   /** Whether it is about sessions that last, and measured with a broker that stores them, too. */
   readonly lasts: boolean;
+  /** Whether its clients log in, and may do what an ACL file of 50 rules allows. */
+  readonly isSecured: boolean;
   /** What it tells beside CPU and rate. */
   readonly tells: "delay" | "memory" | "nothing";
 }
@@ -25,7 +27,7 @@ const flow = (
   name: string,
   title: string,
   words: string,
-  rest: Partial<Pick<Flow, "fan" | "count" | "lasts" | "tells">> = {},
+  rest: Partial<Pick<Flow, "fan" | "count" | "lasts" | "tells" | "isSecured">> = {},
 ): Flow => ({
   name,
   title,
@@ -33,6 +35,7 @@ const flow = (
   fan: 1,
   count: "timed",
   lasts: false,
+  isSecured: false,
   tells: "delay",
   ...rest,
 });
@@ -40,6 +43,9 @@ const flow = (
 export const FLOWS: readonly Flow[] = [
   flow("q0-one", "QoS 0, one to one", "flow -w 1000"),
   flow("q0-pairs", "QoS 0, ten pairs", "flow -P 10 -S 10 -t pair -w 2000"),
+  flow("q0-acl", "QoS 0, ten pairs, a login and 50 rules", "flow -P 10 -S 10 -t pair -w 2000", {
+    isSecured: true,
+  }),
   flow("q0-out", "QoS 0, one to a hundred", "flow -S 100 -w 100", { fan: 100 }),
   flow("q0-in", "QoS 0, a hundred to one", "flow -P 100 -t fanin -w 2000"),
   flow("q0-16k", "QoS 0, one to one, 16 KiB", "flow -s 16384 -w 100"),

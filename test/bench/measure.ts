@@ -8,7 +8,7 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { outcome, ROOT, start } from "../support/programs.ts";
-import { type Broker, onCore, type Running, run } from "./brokers.ts";
+import { type Broker, LOGIN, onCore, type Running, run } from "./brokers.ts";
 import type { Flow } from "./flows.ts";
 
 /** What mqload prints, as far as it is used. */
@@ -48,7 +48,7 @@ export async function compileLoad(): Promise<string> {
 }
 
 export async function measure(flow: Flow, broker: Broker, conditions: Conditions): Promise<Result> {
-  const running = await run(broker, conditions.cores);
+  const running = await run(broker, conditions.cores, flow.isSecured);
   try {
     if (flow.count !== "timed") {
       // Memory is that of a fresh broker; all else is measured warm.
@@ -75,7 +75,8 @@ async function load(
   { cores, mqload }: Conditions,
 ): Promise<Result> {
   const common = ["-n", count, "-p", port, "-b", pid, "-T", DEADLINE_SECONDS].map(String);
-  const [command, ...words] = [...onCore(0, cores), mqload, ...flow.words, ...common];
+  const login = flow.isSecured ? ["-u", `${LOGIN.username}:${LOGIN.password}`] : [];
+  const [command, ...words] = [...onCore(0, cores), mqload, ...flow.words, ...login, ...common];
   const program = start(command, words);
   const { status, stdout, stderr } = await outcome(program, {
     deadlineMs: (DEADLINE_SECONDS + 10) * 1000,

@@ -10,6 +10,7 @@
  *   mqload store  -n messages         as queue, but the queueing is measured and nothing drains
  *
  * -d makes the subscribers of a flow sessions that outlive their connections.
+ * -u USER:PASSWORD is what every connection logs in with.
  * Common: -p port  -5 (MQTT 5)  -b broker's pid (for its CPU and memory)  -T deadline in seconds
  *
  * One JSON object on stdout. In retain and queue, time and CPU are of the drain alone.
@@ -51,7 +52,8 @@ typedef struct {
 
 enum { READ_CHUNK = 262144, OUT_MAX = 65536, BURST = 64 };
 
-static const char *mode, *topology = "one";
+static const char *mode, *topology = "one", *password;
+static char *user;
 static int port = 1883, v5, qos, size = 64, window = 1000, publishers = 1, subscribers = 1;
 static int broker_pid, epoll_fd, ready, is_durable;
 static long total = 100000;
@@ -150,10 +152,11 @@ static void send_connect(Conn *c, int is_clean, const char *client_id) {
   Buf *b = &c->out;
   int properties = v5 ? (is_clean ? 1 : 6) : 0;
   put8(b, 0x10);
-  put_varint(b, 10 + properties + 2 + strlen(client_id));
+  int login = user ? 2 + strlen(user) + 2 + strlen(password) : 0;
+  put_varint(b, 10 + properties + 2 + strlen(client_id) + login);
   put_string(b, "MQTT");
   put8(b, v5 ? 5 : 4);
-  put8(b, is_clean ? 2 : 0);
+  put8(b, (is_clean ? 2 : 0) | (user ? 0xc0 : 0));
   put16(b, 0);
   if (v5) put8(b, properties - 1);
   if (v5 && !is_clean) {
@@ -161,6 +164,7 @@ static void send_connect(Conn *c, int is_clean, const char *client_id) {
     put32(b, 3600);
   }
   put_string(b, client_id);
+  if (user) put_string(b, user), put_string(b, password);
   flush_out(c);
 }
 
@@ -554,7 +558,7 @@ int main(int argc, char **argv) {
   mode = argv[1];
   optind = 2;
   int letter;
-  while ((letter = getopt(argc, argv, "P:S:t:q:s:n:w:p:b:T:5d")) != -1) switch (letter) {
+  while ((letter = getopt(argc, argv, "P:S:t:q:s:n:w:p:b:T:u:5d")) != -1) switch (letter) {
       case 'P': publishers = atoi(optarg); break;
       case 'S': subscribers = atoi(optarg); break;
       case 't': topology = optarg; break;
@@ -565,10 +569,14 @@ int main(int argc, char **argv) {
       case 'p': port = atoi(optarg); break;
       case 'b': broker_pid = atoi(optarg); break;
       case 'T': deadline = atof(optarg); break;
+      case 'u': user = optarg; break;
       case '5': v5 = 1; break;
       case 'd': is_durable = 1; break;
       default: return 2;
     }
+  char *colon = user ? strchr(user, ':') : NULL;
+  password = colon ? colon + 1 : "";
+  if (colon) *colon = 0;
   struct rlimit files;
   getrlimit(RLIMIT_NOFILE, &files);
   files.rlim_cur = files.rlim_max;
