@@ -3,7 +3,8 @@ import { readFileSync } from "node:fs";
 import { Acl, AclError, type AclWish } from "../broker/access/acl.ts";
 import { isReserved } from "../broker/router.ts";
 import { isTopicName } from "../core/topic/name.ts";
-import type { Configuration } from "../options/conf/configuration.ts";
+import type { Configuration, ListenerConfiguration } from "../options/conf/configuration.ts";
+import type { PluginValues } from "../options/conf/plugin-lines.ts";
 import { StartFailure, systemWords } from "./failure.ts";
 
 /** A question. */
@@ -19,7 +20,7 @@ export interface Asked {
 /** A sentence for each wish, without its end. */
 export type Verdict = { readonly [It in AclWish]: string };
 
-/** @throws {StartFailure} There is no such topic or listener, or the file is not one. */
+/** @throws {StartFailure} There is no such topic or listener, or a file is not one. */
 export function aclVerdict({ listeners }: Configuration, asked: Asked): Verdict {
   const { clientId, username, topic, port } = asked;
   if (!isTopicName(topic)) throw new StartFailure(1, `Error: Invalid topic '${topic}'.`);
@@ -27,23 +28,30 @@ export function aclVerdict({ listeners }: Configuration, asked: Asked): Verdict 
   if (listener === undefined) {
     throw new StartFailure(1, `Error: There is no listener at port ${port}.`);
   }
-  const { aclFile } = listener;
-  if (aclFile === undefined) {
-    const all = "allowed, for there is no acl_file";
-    return { read: all, write: isReserved(topic) ? RESERVED : all };
-  }
-  const acl = readAcl(aclFile);
+  const files = aclFilesOf(listener).map((path) => ({ path, acl: readAcl(path) }));
   const identity = { clientId, username, port: listener.port };
   const verdict = (wish: AclWish): string => {
-    const rule = acl.deciding(wish, identity, topic);
-    if (rule === undefined) return `denied, for no rule in ${aclFile} allows it`;
-    const word = rule.allows.includes(wish) ? "allowed" : "denied";
-    return `${word} by ${aclFile}:${rule.line}: ${rule.text}`;
+    for (const { path, acl } of files) {
+      const rule = acl.deciding(wish, identity, topic);
+      if (rule === undefined) continue;
+      const word = rule.allows.includes(wish) ? "allowed" : "denied";
+      return `${word} by ${path}:${rule.line}: ${rule.text}`;
+    }
+    if (files.length === 0) return "allowed, for there is no acl_file";
+    return `denied, for no rule in ${files.map(({ path }) => path).join(", ")} allows it`;
   };
   return { read: verdict("read"), write: isReserved(topic) ? RESERVED : verdict("write") };
 }
 
 const RESERVED = "denied, as is every client's there";
+
+/** In the order in which they are asked. */
+function aclFilesOf({ aclFile, plugins }: ListenerConfiguration): string[] {
+  const named = plugins.map(({ kind, told }) =>
+    kind === "aclFile" ? (told as PluginValues<"aclFile">).aclFile : undefined,
+  );
+  return [aclFile, ...named].filter((path) => path !== undefined);
+}
 
 function readAcl(path: string): Acl {
   try {

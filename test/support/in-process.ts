@@ -28,9 +28,19 @@ export interface HereOptions extends Patience {
 }
 
 /** Runs a program to its end, without an option file. */
-export async function runHere(
+export function runHere(
   program: ClientProgram,
   words: readonly string[],
+  options: HereOptions = {},
+): Promise<Ended> {
+  return runMain(program, words, (io) => MAINS[program](io, program), options);
+}
+
+/** Runs what `main` does with its words and streams to its end. */
+export async function runMain(
+  program: string,
+  words: readonly string[],
+  main: (io: Streams) => Promise<number>,
   { stdin = new PassThrough().end(), onComplaint, ...patience }: HereOptions = {},
 ): Promise<Ended> {
   const [stdout, stderr] = [new PassThrough(), new PassThrough()];
@@ -49,8 +59,7 @@ export async function runHere(
     said.push(chunk);
     onComplaint?.(`${chunk}`);
   });
-  const ended = MAINS[program](io, program);
-  const status = await within(`${program} ${words.join(" ")} ends`, ended, patience);
+  const status = await within(`${program} ${words.join(" ")} ends`, main(io), patience);
   return { status, stdout: textIn(stdout), stderr: `${Buffer.concat(said)}` };
 }
 
