@@ -11,7 +11,7 @@
  * nothing.
  */
 import { Acl, AclError } from "../broker/access/acl.ts";
-import { Attempts } from "../broker/access/attempts.ts";
+import { LoginGuard } from "../broker/access/login-guard.ts";
 import { PasswordFileError, readPasswordFile } from "../broker/access/passwords.ts";
 import type { Source } from "../broker/message.ts";
 import type {
@@ -58,12 +58,9 @@ export interface SecurityParts {
   readonly wait: (ms: number) => Promise<void>;
 }
 
-/** A name may have 65,535: of each that fails so many are remembered. */
-const NAME_CHARACTERS_MAX = 64;
-
 export class Security implements Authenticator, Access {
   private readonly parts: SecurityParts;
-  private readonly attempts = new Attempts();
+  private readonly guard = new LoginGuard();
   /** By port. A reload changes neither plugins nor what they are told (b.3). */
   private readonly pluginsAt: ReadonlyMap<number, readonly Plugin[]>;
   private rules: AllRules;
@@ -137,13 +134,11 @@ export class Security implements Authenticator, Access {
   private async judgeLogin(credentials: Credentials): Promise<boolean> {
     const { now, wait } = this.parts;
     const { username, port, address } = credentials;
-    // By name too: many clients may have one address, and one that errs must not hold up all.
-    const who = `${address} ${username.slice(0, NAME_CHARACTERS_MAX)}`;
-    const delayMs = this.attempts.takeTurn(who, now());
+    const delayMs = this.guard.takeTurn(address, username, now());
     if (delayMs > 0) await wait(delayMs);
     const isGranted = await isLetIn(rulesAt(this.rules, port)?.logins ?? [], credentials);
-    if (isGranted) this.attempts.onSuccess(who);
-    else this.attempts.onFailure(who, now());
+    if (isGranted) this.guard.onSuccess(address, username);
+    else this.guard.onFailure(address, username, now());
     return isGranted;
   }
 

@@ -53,6 +53,11 @@ export class Attempts {
     return record.openAt - now;
   }
 
+  /** Whether `source` has failed, and not too long ago. */
+  hasFailed(source: string, now: number): boolean {
+    return this.current(source, now) !== undefined;
+  }
+
   onFailure(source: string, now: number): void {
     const record = this.current(source, now) ?? { failures: 0, failedAt: 0, openAt: 0 };
     record.failures++;
