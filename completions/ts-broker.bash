@@ -39,10 +39,30 @@ _ts_broker() {
     fi
     return
   fi
+  if ((COMP_CWORD == 1)); then _ts_broker_offer -W reload; fi
+  if ((COMP_CWORD > 1)) && [[ "${COMP_WORDS[1]}" == reload ]]; then
+    _ts_broker_offer -W '-p --pid --pid-file -c --config-file --help'
+    if ((COMP_CWORD == 2)); then
+      _ts_broker_offer -W ''
+    else
+      _ts_broker_offer -f
+    fi
+    return
+  fi
+  if ((COMP_CWORD == 1)); then _ts_broker_offer -W signal; fi
+  if ((COMP_CWORD > 1)) && [[ "${COMP_WORDS[1]}" == signal ]]; then
+    _ts_broker_offer -W '-p --pid --pid-file -c --config-file --help'
+    if ((COMP_CWORD == 2)); then
+      _ts_broker_offer -W 'config-reload log-rotate shutdown tree-print'
+    else
+      _ts_broker_offer -f
+    fi
+    return
+  fi
   case "$prev" in
     -c | --config-file) _ts_broker_offer -f; return ;;
     -p | --port) return ;;
   esac
-  _ts_broker_offer -W '-c --config-file -p --port --test-config -v --verbose -q --quiet -d --daemon -h --help --version'
+  _ts_broker_offer -W '-c --config-file -p --port --test-config -v --verbose -q --quiet -d --daemon --health -h --help --version'
 }
 complete -o filenames -F _ts_broker ts-broker

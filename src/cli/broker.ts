@@ -29,7 +29,8 @@ const FIRST_LOG: LogConfiguration = {
 };
 
 /** The terminal, and the process around the broker: its signals, user and environment. */
-export type BrokerStreams = Streams & Pick<NodeJS.Process, "env" | "on" | "execPath" | "send">;
+export type BrokerStreams = Streams &
+  Pick<NodeJS.Process, "env" | "on" | "execPath" | "send" | "platform">;
 
 /** Runs ts-broker. @returns The exit status, once the broker has stopped. */
 export async function main(io: BrokerStreams): Promise<number> {
@@ -49,6 +50,13 @@ export async function main(io: BrokerStreams): Promise<number> {
     await say(io.stdout, "Configuration file is OK.\n");
     return OK;
   }
+  if (request.ask === "health") {
+    // Somebody who looks every few seconds has read what there is to say about the file.
+    log.forget();
+    const { values } = request;
+    const { runHealth } = await import("./health.ts");
+    return runHealth(io, values, () => reader.complete(values, io.env));
+  }
   if (request.values.daemon && io.env[DAEMON_MARK] === undefined) {
     // The process in the background reads the files too, and says what there is to say.
     log.forget();
@@ -62,6 +70,11 @@ export async function main(io: BrokerStreams): Promise<number> {
 async function runCommand(io: BrokerStreams): Promise<number | undefined> {
   const all = wordsOf(io);
   const [first, ...words] = all;
+  const configured = (path: string): Configuration => {
+    const reader = new ConfigurationReader(FILES, () => undefined);
+    readInto(reader, path);
+    return reader.complete({ ports: [], verbose: false, quiet: false }, io.env);
+  };
   if (basename(io.argv[1] ?? "") === "mosquitto_passwd") {
     return (await import("./passwd.ts")).runPasswd(io, all);
   }
@@ -71,11 +84,10 @@ async function runCommand(io: BrokerStreams): Promise<number | undefined> {
     case "passwd":
       return (await import("./passwd.ts")).runPasswd(io, words);
     case "check-acl":
-      return (await import("./check-acl.ts")).runCheckAcl(io, words, (path) => {
-        const reader = new ConfigurationReader(FILES, () => undefined);
-        readInto(reader, path);
-        return reader.complete({ ports: [], verbose: false, quiet: false }, io.env);
-      });
+      return (await import("./check-acl.ts")).runCheckAcl(io, words, configured);
+    case "reload":
+    case "signal":
+      return (await import("./signal.ts")).runSignal(io, first, words, configured);
     default:
       return undefined;
   }
@@ -90,7 +102,10 @@ class BrokerProgram {
   private readonly reader: ConfigurationReader;
   private readonly log: LogSinks;
   private server: RunningServer | null = null;
+  /** What closes the pipe by which the broker is told things, where there is one. */
+  private closeControl: (() => void) | null = null;
   private isDetached = false;
+  private onStop: () => void = () => undefined;
 
   constructor(io: BrokerStreams, values: BrokerValues, reader: ConfigurationReader, log: LogSinks) {
     this.io = io;
@@ -117,6 +132,7 @@ class BrokerProgram {
         log,
         version: VERSION,
       });
+      await this.listenToControl();
       log.write("information", `ts-broker version ${VERSION} running`);
       this.leaveTerminal();
       await stopped;
@@ -129,6 +145,7 @@ class BrokerProgram {
       return error.status;
     } finally {
       if (pidFile !== undefined) removePidFile(pidFile, this.io.pid);
+      this.closeControl?.();
       this.log.flush();
       this.log.close();
     }
@@ -146,9 +163,39 @@ class BrokerProgram {
     io.on("SIGUSR2", () => this.printTree());
     io.on("SIGPIPE", () => undefined);
     return new Promise((resolve) => {
+      this.onStop = resolve;
       io.on("SIGINT", () => resolve());
       io.on("SIGTERM", () => resolve());
     });
+  }
+
+  /** Windows has no signals that could be answered. */
+  private async listenToControl(): Promise<void> {
+    if (this.io.platform !== "win32") return;
+    const { controlPipe, listenControl } = await import("../io/control-pipe.ts");
+    try {
+      const server = await listenControl(controlPipe(this.io.pid), (word) => this.onControl(word));
+      this.closeControl = () => server.close();
+    } catch (error) {
+      this.log.write("warning", `Warning: Unable to open the control pipe: ${systemWords(error)}.`);
+    }
+  }
+
+  /** @returns How it went, as a sentence. */
+  private async onControl(word: string): Promise<string> {
+    switch (word) {
+      case "config-reload":
+      case "log-rotate":
+        return (await this.reload()) ?? "The configuration has been read again.";
+      case "shutdown":
+        this.onStop();
+        return "The broker is stopping.";
+      case "tree-print":
+        this.printTree();
+        return "The tree has been printed.";
+      default:
+        return "Error: The broker does not know that word.";
+    }
   }
 
   /** In the background the terminal is somebody else's, who waits to hear that we listen. */
@@ -165,24 +212,28 @@ class BrokerProgram {
     this.io.stdout.write(this.server.subscriptionTree());
   }
 
-  /** SIGHUP: a configuration that cannot be leaves the broker as it is (a.4). */
-  private async reload(): Promise<void> {
+  /**
+   * SIGHUP: a configuration that cannot be leaves the broker as it is (a.4).
+   *
+   * @returns What is wrong; undefined when it was read, or there is none.
+   */
+  private async reload(): Promise<string | undefined> {
     const { server } = this;
     const { configFiles } = this.values;
     // What has just been read is as new as can be.
-    if (server === null) return;
+    if (server === null) return undefined;
     this.log.write("information", "Reloading config.");
-    if (configFiles.length === 0) return;
+    if (configFiles.length === 0) return undefined;
     try {
       const reader = new ConfigurationReader(FILES, (type, text) => this.log.write(type, text));
       for (const path of configFiles) readInto(reader, path);
       await server.reload(reader.complete(this.values, this.io.env));
+      return undefined;
     } catch (error) {
-      if (error instanceof UsageError || error instanceof StartFailure) {
-        for (const line of error.message.split("\n")) this.log.write("error", line);
-      } else {
-        this.log.write("error", `Error: ${systemWords(error)}`);
-      }
+      const isSaid = error instanceof UsageError || error instanceof StartFailure;
+      const message = isSaid ? error.message : `Error: ${systemWords(error)}`;
+      for (const line of message.split("\n")) this.log.write("error", line);
+      return message.replaceAll("\n", " ");
     }
   }
 

@@ -81,6 +81,17 @@ export const BROKER_OPTIONS = {
     brief: "Go on in the background",
     text: "Goes on in the background once started, away from the terminal.",
   }),
+  health: flag({
+    long: "health",
+    group: RUNNING,
+    brief: "Say whether a broker answers, and exit",
+    text: [
+      "Is no broker but asks one: connects to the port of the port option on this machine, or else",
+      "to the first listener with neither TLS nor WebSocket of the configuration, or else to 1883,",
+      "and says on one line whether it is answered within five seconds. Needs no login: a broker",
+      "that refuses it is healthy. Exits with status 0 when the broker is healthy, else 1.",
+    ].join(" "),
+  }),
   help: flag({
     long: "help",
     short: "h",
@@ -103,7 +114,7 @@ export type BrokerValues = Values<typeof BROKER_OPTIONS>;
 /** What the words ask ts-broker to do. */
 export type BrokerRequest =
   | { readonly ask: "help" | "version" }
-  | { readonly ask: "run" | "test-config"; readonly values: BrokerValues };
+  | { readonly ask: "run" | "test-config" | "health"; readonly values: BrokerValues };
 
 /**
  * @param onConfigFile Reads a configuration file; what it throws ends the walk.
@@ -119,7 +130,7 @@ export function parseBroker(
   };
   const { values, stopped } = parseWords(BROKER_OPTIONS, words, BROKER_MANNERS, { onOption });
   if (stopped) return { ask: values.help ? "help" : "version" };
-  if (!values.testConfig) return { ask: "run", values };
+  if (!values.testConfig) return { ask: values.health ? "health" : "run", values };
   if (values.configFiles.length > 0) return { ask: "test-config", values };
   throw refused("Error: --test-config needs a configuration file, given with -c.");
 }

@@ -11,6 +11,7 @@ import type { OptionTable } from "./option.ts";
 import { PASSWD_OPTIONS } from "./passwd.ts";
 import { PUB_OPTIONS } from "./pub.ts";
 import { RR_OPTIONS } from "./rr.ts";
+import { SIGNAL_ACTIONS, SIGNAL_OPTIONS } from "./signal.ts";
 import { SUB_OPTIONS } from "./sub.ts";
 
 export type ProgramName = "ts-broker" | "ts-pub" | "ts-sub" | "ts-rr";
@@ -300,16 +301,59 @@ const CHECK_ACL: Command = {
   ],
 };
 
+const RELOAD: Command = {
+  name: "reload",
+  brief: "Have a running broker read its configuration again",
+  actions: {},
+  usage: ["{-p PID | --pid-file FILE | -c FILE}"],
+  description: [
+    [
+      "Has a broker read its configuration again and open its log file anew, as SIGHUP does; what",
+      "is wrong with the configuration is in its log. It is the same as signal config-reload. On",
+      "Windows, which has no such signal, it uses a pipe, and says what is wrong itself.",
+    ].join(" "),
+    "The exit status is 0 when the broker has been told, else 1.",
+  ],
+  options: SIGNAL_OPTIONS,
+  examples: [
+    { text: "After a change to the file.", command: "ts-broker reload -c /etc/ts-broker.conf" },
+  ],
+};
+
+const SIGNAL: Command = {
+  name: "signal",
+  brief: "Tell a running broker something",
+  actions: SIGNAL_ACTIONS,
+  usage: ["ACTION {-p PID | --pid-file FILE | -c FILE}"],
+  description: [
+    [
+      "Tells a broker what mosquitto_signal(1) tells mosquitto: config-reload and log-rotate send",
+      "SIGHUP, shutdown SIGINT and tree-print SIGUSR2; on Windows a pipe has the same effect.",
+      "A process that is no broker is told nothing.",
+    ].join(" "),
+    "The exit status is 0 when the broker has been told, else 1.",
+  ],
+  options: SIGNAL_OPTIONS,
+  examples: [
+    {
+      text: "In a script that moves the log file away.",
+      command: "ts-broker signal log-rotate --pid-file /run/ts-broker.pid",
+    },
+  ],
+};
+
 const BROKER: Program = {
   name: "ts-broker",
   section: 8,
   summary: "an MQTT broker",
-  commands: [DB, PASSWD, CHECK_ACL],
+  commands: [DB, PASSWD, CHECK_ACL, RELOAD, SIGNAL],
   usage: [
     "[-c config_file] [-d] [-h] [-p port] [-v]",
     "db {dump | check} FILE",
     "passwd [-b] [-c | -D | -U] FILE [USER] [PASSWORD]",
     "check-acl -c FILE USER TOPIC",
+    "reload {-p PID | --pid-file FILE | -c FILE}",
+    "signal ACTION {-p PID | --pid-file FILE | -c FILE}",
   ],
   description: [
     "Takes MQTT 3.1, 3.1.1 and 5.0 clients and hands messages from publishers to subscribers.",
@@ -321,7 +365,9 @@ const BROKER: Program = {
     [
       "SIGINT and SIGTERM stop it. SIGHUP has it read its configuration and open its log file",
       "again. SIGUSR1 has it write what is in its write-ahead log into the database, which is one",
-      "file then. SIGUSR2 prints the tree of subscriptions on standard output.",
+      "file then. SIGUSR2 prints the tree of subscriptions on standard output. SIGRTMIN, by which",
+      "mosquitto opens its log file again, cannot be answered by a program for Node.js and ends it:",
+      "use SIGHUP.",
     ].join(" "),
   ],
   options: BROKER_OPTIONS,
@@ -333,8 +379,11 @@ const BROKER: Program = {
     },
   ],
   exitStatuses: [
-    ["0", "It was asked to stop, or only to print something."],
-    ["1", "It could not listen, or could not start for another reason."],
+    [
+      "0",
+      "It was asked to stop, or only to print something; with --health: the broker is healthy.",
+    ],
+    ["1", "It could not listen, or could not start for another reason; with --health: it is not."],
     ["3", "Wrong usage or configuration."],
   ],
   seeAlso: ["ts-broker.conf(5)", "ts-pub(1)", "ts-sub(1)"],

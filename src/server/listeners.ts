@@ -287,7 +287,9 @@ function removeStale(path: string): void {
 }
 
 /** Where a listener listens: both families unless its host or socket_domain says otherwise. */
-async function addressesOf(listener: ListenerConfiguration): Promise<readonly Address[]> {
+export async function addressesOf(
+  listener: Pick<ListenerConfiguration, "host" | "bindInterface" | "socketDomain">,
+): Promise<readonly [Address, ...Address[]]> {
   const { host, bindInterface, socketDomain } = listener;
   const family = socketDomain === "ipv4" ? 4 : socketDomain === "ipv6" ? 6 : 0;
   const found =
@@ -297,7 +299,8 @@ async function addressesOf(listener: ListenerConfiguration): Promise<readonly Ad
         ? ANY
         : await resolved(host);
   const wanted = found.filter((address) => family === 0 || address.family === family);
-  if (wanted.length > 0) return wanted;
+  const [first, ...others] = wanted;
+  if (first !== undefined) return [first, ...others];
   throw new StartFailure(1, "Error creating listener: Name or service not known.");
 }
 
