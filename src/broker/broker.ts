@@ -12,6 +12,7 @@ import { Deadlines } from "../core/base/deadlines.ts";
 import type { Qos } from "../core/codec/packets.ts";
 import { PublishView } from "../core/codec/publish.ts";
 import { type ProtocolError, REASONS, type ReasonName } from "../core/errors.ts";
+import { Complaints } from "./complaints.ts";
 import { Connection, type Ending } from "./connection.ts";
 import { Control } from "./control.ts";
 import { Counters } from "./counters.ts";
@@ -23,13 +24,15 @@ import { distribute } from "./fan-out.ts";
 import { Kept } from "./kept.ts";
 import { BROKER_SOURCE, type Message, madeMessage, type Source } from "./message.ts";
 import { handedOn } from "./on/publish.ts";
-import { Retained } from "./retained.ts";
+import { Retained, retainedBytes } from "./retained.ts";
 import { isReserved, type Route, Router } from "./router.ts";
 import type { PendingWill, Session } from "./session.ts";
 import { Sessions } from "./sessions.ts";
 import type { BrokerSettings, ListenerSettings } from "./settings.ts";
+import { Shortage } from "./shortage.ts";
 import { SysTopics } from "./sys.ts";
 import { Trace } from "./trace.ts";
+import { Work } from "./work.ts";
 import type { Access, Authenticator, Chance, ControlEndpoint, Link, Log } from "./world.ts";
 
 /** What a broker is made of. */
@@ -63,6 +66,8 @@ export interface BrokerParts {
 export interface Memory {
   current(): number;
   peak(): number;
+  /** Gives back what is garbage, unless it just has. @returns Whether `current` is exact now. */
+  collect?(): boolean;
 }
 
 /** Reason code of a DISCONNECT (MQTT 5.0 §3.14.2.1). */
@@ -98,18 +103,28 @@ export class Broker implements StoreOwner {
   readonly counters = new Counters();
   readonly deadlines = new Deadlines();
   readonly router: Router;
-  readonly retained = new Retained();
+  readonly work = new Work();
+  readonly retained = new Retained(this.work);
   readonly kept = new Kept();
   readonly sessions: Sessions;
   readonly trace: Trace;
+  readonly complaints: Complaints;
+  readonly shortage = new Shortage(this);
   readonly sys: SysTopics;
   /** For the PUBLISH being read; one serves all connections, for a packet is read at a time. */
   readonly view = new PublishView();
   /** This turn's time in milliseconds, of a clock that only goes forward. */
   now: number;
+  /** Turns begun. */
+  turns = 1;
   private readonly connections = new Set<Connection>();
   /** Those that are not read because the store is full. */
   private heldUp = new Set<Connection>();
+  /** Those whose CONNECT has not come: the oldest first. */
+  private readonly pending = new Set<Connection>();
+  /** Those that have used up their share of this turn, and those of the turn before. */
+  private postponed: Connection[] = [];
+  private nextUp: Connection[] = [];
 
   constructor(parts: BrokerParts) {
     this.settings = parts.settings;
@@ -124,8 +139,10 @@ export class Broker implements StoreOwner {
     this.memory = parts.memory ?? UNKNOWN_MEMORY;
     const onDurable: OnDurable = (position) => this.held.onDurable(position);
     this.store = parts.store?.(onDurable, this) ?? new VolatileStore(onDurable);
-    const { routesMax, sparkplugAware } = parts.settings;
-    this.router = new Router(routesMax, this.access, sparkplugAware);
+    this.complaints = new Complaints(parts.log, this);
+    const { routesMax, routeStepsMax, turnStepsMax, sparkplugAware } = parts.settings;
+    const costs = { routeStepsMax, turnStepsMax, work: this.work };
+    this.router = new Router(routesMax, this.access, sparkplugAware, costs);
     this.trace = new Trace(parts.log);
     this.sessions = new Sessions(this, parts.packetIdMax ?? 65_535);
     if (parts.restored !== undefined) restore(this, parts.restored);
@@ -157,6 +174,7 @@ export class Broker implements StoreOwner {
       this.log.write("notice", "Client connection denied: global_max_connections exceeded.");
       return null;
     }
+    if (!this.hasRoomForPending()) return null;
     this.counters.socketsAccepted++;
     if (connectionMessages) {
       const { address, port } = link;
@@ -164,7 +182,37 @@ export class Broker implements StoreOwner {
     }
     const connection = new Connection(this, link, listener);
     this.connections.add(connection);
+    this.pending.add(connection);
     return connection;
+  }
+
+  /** The first packet of a connection is here. */
+  onConnectCame(connection: Connection): void {
+    this.pending.delete(connection);
+  }
+
+  /** Whether one more may be without its CONNECT; who has been so for long gives way to it. */
+  private hasRoomForPending(): boolean {
+    const { pendingConnectionsMax, pendingGraceMs } = this.settings;
+    if (pendingConnectionsMax === 0 || this.pending.size < pendingConnectionsMax) return true;
+    const [oldest] = this.pending;
+    const isStale = this.now - oldest!.acceptedAt >= pendingGraceMs;
+    this.complaints.reached(
+      "max_pending_connections",
+      `with ${pendingConnectionsMax} connections without a CONNECT, ${isStale ? "the oldest are closed for new ones" : "new ones are closed"}.`,
+    );
+    if (isStale) oldest!.refuse("max_pending_connections exceeded", null);
+    return isStale;
+  }
+
+  /** `connection` has caused enough in this turn: it goes on in the next. */
+  postpone(connection: Connection): void {
+    this.postponed.push(connection);
+  }
+
+  /** Whether there is more to do, so that another turn is to follow at once. */
+  get isUnfinished(): boolean {
+    return this.postponed.length > 0 || this.nextUp.length > 0;
   }
 
   onFetched(session: Session, deliveries: readonly RestoredDelivery[]): void {
@@ -191,8 +239,19 @@ export class Broker implements StoreOwner {
 
   /** The turn's chunks have all been handed over. */
   onTurnEnd(): void {
+    this.turns++;
+    if (this.isUnfinished) this.goOnWithPostponed();
     this.store.commit();
     this.held.onTurnEnd();
+    this.shortage.onTurnEnd();
+  }
+
+  /** A turn later, so that everybody else's chunks come before. */
+  private goOnWithPostponed(): void {
+    const due = this.nextUp;
+    this.nextUp = this.postponed;
+    this.postponed = [];
+    for (const connection of due) connection.onNextTurn();
   }
 
   /** Publishes a message of the broker's own. */
@@ -270,11 +329,34 @@ export class Broker implements StoreOwner {
       this.dropRetained(name);
       return;
     }
+    if (message.source.clientId !== "" && this.refusesRetained(name, message.size)) return;
     this.kept.add(message);
     const previous = this.retained.put(message);
     if (previous !== undefined) this.kept.remove(previous);
     // What `$SYS` says is worth nothing after a restart.
     if (!name.startsWith("$SYS/")) this.store.putRetained(message, previous);
+  }
+
+  /** Whether a client's message of `size` bytes is one too many to be retained. */
+  refusesRetained(topic: string, size: number): boolean {
+    const { retainedMessagesMax, retainedBytesMax } = this.settings;
+    const { retained } = this;
+    const previous = retained.get(topic);
+    const before = previous === undefined ? 0 : retainedBytes(topic, previous.size);
+    const growth = retainedBytes(topic, size) - before;
+    if (growth <= 0) return false;
+    if (this.shortage.isShort) return true;
+    const isCount =
+      previous === undefined &&
+      retainedMessagesMax > 0 &&
+      retained.clientCount >= retainedMessagesMax;
+    const isBytes = retainedBytesMax > 0 && retained.bytes + growth > retainedBytesMax;
+    if (!isCount && !isBytes) return false;
+    this.complaints.reached(
+      isCount ? "max_retained_messages" : "max_retained_bytes",
+      `no more messages are retained, with ${retained.clientCount} there.`,
+    );
+    return true;
   }
 
   dropRetained(topic: string): void {
@@ -298,6 +380,7 @@ export class Broker implements StoreOwner {
 
   onConnectionEnded(connection: Connection, ending: Ending): void {
     this.connections.delete(connection);
+    this.pending.delete(connection);
     this.heldUp.delete(connection);
     if (this.settings.connectionMessages) this.logEnd(connection, ending);
     this.sessions.onConnectionEnded(connection, ending);

@@ -21,12 +21,12 @@ import { onAuth } from "./on/auth.ts";
 import { onConnect } from "./on/connect.ts";
 import { onDisconnect } from "./on/disconnect.ts";
 import { onPublish } from "./on/publish.ts";
-import { onSubscribe } from "./on/subscribe.ts";
+import { onSubscribe, sendOwedRetained } from "./on/subscribe.ts";
 import { onUnsubscribe } from "./on/unsubscribe.ts";
 import { Outlet } from "./outlet.ts";
 import type { Route } from "./router.ts";
 import { Run } from "./run.ts";
-import type { Session } from "./session.ts";
+import type { Session, Subscription } from "./session.ts";
 import type { ListenerSettings } from "./settings.ts";
 import type { Link } from "./world.ts";
 
@@ -79,13 +79,21 @@ export class Connection implements FrameSink {
   permittedBy = 0;
   /** Whether it has sent anything that the store was told of. */
   hasRecorded = false;
+  /** New subscriptions whose retained messages are still to be sent; null for none. */
+  owesRetained: Subscription[] | null = null;
+  /** When it came. */
+  readonly acceptedAt: number;
   private readonly frames: FrameReader;
   private lastHeard: number;
   private isPaused = false;
-  /** What came behind a CONNECT whose CONNACK waits. */
+  /** What came behind a packet that has to be through first; null when there is none. */
   private deferred: Buffer[] | null = null;
-  /** Bytes of a CONNECT just read whose CONNACK has to wait; 0 otherwise. */
-  private connectSize = 0;
+  /** Where that packet ends, and in what; null when there is none in the chunk being read. */
+  private stoppedIn: Buffer | null = null;
+  private stoppedAt = 0;
+  /** The turn that it last read in, and what the broker may have done when its share is used up. */
+  private turn = 0;
+  private stepsUntil = 0;
 
   constructor(broker: Broker, link: Link, listener: ListenerSettings) {
     this.broker = broker;
@@ -93,6 +101,7 @@ export class Connection implements FrameSink {
     this.listener = listener;
     this.outlet = new Outlet(broker, link, listener.mountPoint);
     this.lastHeard = broker.now;
+    this.acceptedAt = broker.now;
     this.frames = new FrameReader(this);
     this.silence = { at: 0, place: -1, onDeadline: (now) => this.onSilence(now) };
     broker.deadlines.set(this.silence, broker.now + broker.settings.connectTimeoutMs);
@@ -147,6 +156,7 @@ export class Connection implements FrameSink {
    */
   private get mustWait(): boolean {
     const { settings, store } = this.broker;
+    if (this.deferred !== null) return true;
     if (this.outlet.waitingBytes > settings.backlogBytesPause) return true;
     if (!store.isFull || !this.hasRecorded) return false;
     this.broker.awaitRoom(this);
@@ -221,20 +231,54 @@ export class Connection implements FrameSink {
     this.awaitsConnack = false;
     this.send(connack);
     this.isLive = true;
-    const { deferred } = this;
-    this.deferred = null;
     this.broker.sessions.onAccepted(this);
-    if (deferred === null) return;
-    this.link.resume();
-    for (const chunk of deferred) if (this.isOpen) this.read(chunk);
+    this.readDeferred();
   }
 
-  /** Keeps what comes next for later: CONNACK has to wait. */
+  /** Its next turn has come: what was too much for the one before goes on. */
+  onNextTurn(): void {
+    if (!this.isOpen) return;
+    this.takeShare();
+    sendOwedRetained(this);
+    if (this.owesRetained === null) this.readDeferred();
+    else this.broker.postpone(this);
+  }
+
+  /** Whether it has caused less in this turn than it may. */
+  get hasShare(): boolean {
+    return this.broker.work.steps <= this.stepsUntil;
+  }
+
+  private takeShare(): void {
+    const { turns, work, settings } = this.broker;
+    if (this.turn === turns) return;
+    this.turn = turns;
+    this.stepsUntil = work.steps + settings.turnStepsMax;
+  }
+
+  /** Keeps what comes next for later. */
   private defer(rest: Buffer): void {
-    this.connectSize = 0;
     this.deferred = [Buffer.from(rest)];
-    this.frames.reset();
     this.link.pause();
+  }
+
+  private postpone(rest: Buffer): void {
+    this.defer(rest);
+    this.broker.postpone(this);
+  }
+
+  /** What had to wait is read, as far as it goes. */
+  private readDeferred(): void {
+    const chunks = this.deferred;
+    if (chunks === null) return;
+    this.deferred = null;
+    for (const chunk of chunks) {
+      if (!this.isOpen) return;
+      if (this.deferred === null) this.read(chunk);
+      else (this.deferred as Buffer[]).push(chunk);
+    }
+    this.isPaused = true;
+    this.goOn();
   }
 
   /** Sends bytes that are one whole packet; what the client does not take ends its connection. */
@@ -258,11 +302,15 @@ export class Connection implements FrameSink {
   }
 
   private read(chunk: Buffer): void {
+    this.takeShare();
+    if (!this.hasShare) {
+      this.postpone(chunk);
+      return;
+    }
     const pending = this.frames.pendingBytes;
     try {
       this.frames.onBytes(chunk);
-      // CONNECT is the first packet: what it did not take of this chunk came behind it.
-      if (this.connectSize > 0) this.defer(chunk.subarray(this.connectSize - pending));
+      if (this.stoppedIn !== null) this.onStopped(chunk, pending);
       this.flushRun();
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
@@ -270,6 +318,16 @@ export class Connection implements FrameSink {
       this.flushRun();
       this.broker.onProtocolError(this, error);
     }
+  }
+
+  /** A packet stopped the reading: what came behind it waits. */
+  private onStopped(chunk: Buffer, pending: number): void {
+    const at = this.stoppedIn === chunk ? this.stoppedAt : this.stoppedAt - pending;
+    this.stoppedIn = null;
+    if (!this.isOpen) return;
+    const rest = chunk.subarray(at);
+    if (this.awaitsConnack) this.defer(rest);
+    else if (rest.length > 0 || this.owesRetained !== null) this.postpone(rest);
   }
 
   private dispatch(
@@ -282,11 +340,11 @@ export class Connection implements FrameSink {
     const type = head >> 4;
     if (this.session === null) {
       this.checkFirst(head);
+      this.broker.onConnectCame(this);
       this.broker.counters.packetsReceived++;
       this.checkConnectSize(bodyEnd - packetStart);
       onConnect(this, bytes, head, bodyStart, bodyEnd);
-      if (this.awaitsConnack) this.connectSize = bodyEnd - packetStart;
-      return this.isOpen && !this.awaitsConnack;
+      return this.isOpen && (!this.awaitsConnack || this.stop(bytes, bodyEnd));
     }
     this.broker.counters.packetsReceived++;
     this.checkPacketSize(head, bodyEnd - packetStart);
@@ -324,7 +382,14 @@ export class Connection implements FrameSink {
       default:
         throw new ProtocolError("protocolError", "§2.1.2", `packet type ${type} is not a client's`);
     }
-    return this.isOpen;
+    return this.isOpen && (this.hasShare || this.stop(bytes, bodyEnd));
+  }
+
+  /** Has the reader look at nothing more. */
+  private stop(bytes: Buffer, bodyEnd: number): false {
+    this.stoppedIn = bytes;
+    this.stoppedAt = bodyEnd;
+    return false;
   }
 
   private extendRun(bytes: Buffer, start: number, bodyStart: number, bodyEnd: number): boolean {
@@ -422,6 +487,7 @@ export class Connection implements FrameSink {
     this.isOpen = false;
     this.isLive = false;
     this.deferred = null;
+    this.owesRetained = null;
     this.frames.reset();
     this.broker.deadlines.cancel(this.silence);
     this.broker.onConnectionEnded(this, ending);

@@ -20,6 +20,7 @@ import { QueuedMessage, type Session, type Subscription } from "./session.ts";
 export function distribute(broker: Broker, message: Message, route: Route): boolean {
   const current = broker.current(route);
   const { direct, shares } = current;
+  broker.work.steps += direct.length + shares.length;
   if (!current.distinct && !broker.settings.allowDuplicateMessages) {
     for (const subscription of withoutDuplicates(direct)) deliver(broker, subscription, message);
   } else {
@@ -45,11 +46,13 @@ export function deliver(broker: Broker, subscription: Subscription, message: Mes
 
 /** The member of `share` whose turn it is, of those that may receive the topic. */
 function takeMember(
-  { access }: Broker,
+  broker: Broker,
   share: Share<Subscription>,
   { name }: Topic,
 ): Subscription | undefined {
+  const { access } = broker;
   if (access === null) return share.take();
+  broker.work.steps += share.size;
   for (let left = share.size; left > 0; left--) {
     const member = share.take()!;
     if (access.mayReceive(member.session.source, name)) return member;
@@ -75,7 +78,7 @@ export function enqueue(
     }
     if (!broker.settings.queueQos0Messages || !session.isDurable) return;
   }
-  if (!hasRoom(broker, session, message)) {
+  if (!hasRoom(broker, session, message) || lacksMemory(broker, session)) {
     drop(broker, session);
     return;
   }
@@ -97,9 +100,9 @@ export function enqueue(
 }
 
 /** Whether what comes next for the session is not kept in memory. */
-function isLong({ settings }: Broker, { outgoing, parked }: Session): boolean {
+function isLong({ settings, shortage }: Broker, { outgoing, parked }: Session): boolean {
   // Behind what is parked already, or it would overtake it.
-  if (parked.count > 0) return true;
+  if (parked.count > 0 || (shortage.isShort && !outgoing.isFree)) return true;
   const { queueInMemoryMax, queueInMemoryBytesMax } = settings;
   return (
     outgoing.waitingCount >= queueInMemoryMax || outgoing.waitingBytes >= queueInMemoryBytesMax
@@ -134,6 +137,7 @@ export function deliverRun(
   const route = broker.current(held);
   publisher.route = route;
   const { direct, shares, distinct } = route;
+  broker.work.steps += direct.length;
   const { version, clientId } = publisher;
   let others: Subscription[] | null = null;
   for (let i = 0; i < direct.length; i++) {
@@ -178,6 +182,7 @@ function deliverSingly(
     others !== null && !route.distinct && !broker.settings.allowDuplicateMessages
       ? withoutDuplicates(others)
       : (others ?? []);
+  broker.work.steps += run.count * (recipients.length + route.shares.length);
   splitFrames(run.bytes, run.start, run.end, {
     onFrame(bytes, packetStart, bodyStart, bodyEnd) {
       readPublish(view, bytes, bytes[packetStart]!, bodyStart, bodyEnd, version);
@@ -230,6 +235,12 @@ function hasRoom(broker: Broker, session: Session, message: Message): boolean {
   if (maxQueuedMessages > 0 && session.waitingCount >= maxQueuedMessages) return false;
   if (maxQueuedBytes === 0 || session.waitingCount === 0) return true;
   return session.waitingBytes + message.payloadSize <= maxQueuedBytes;
+}
+
+/** Whether memory is short, and the message would stay in it: no client takes it at once. */
+function lacksMemory({ shortage, store }: Broker, session: Session): boolean {
+  if (!shortage.isShort || session.outgoing.isFree) return false;
+  return !(session.isDurable && store.parks);
 }
 
 function drop(broker: Broker, session: Session): void {

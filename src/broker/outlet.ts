@@ -159,7 +159,8 @@ export class Outlet {
       return true;
     }
     const full = maxQueuedMessages > 0 && this.waitingPackets >= maxQueuedMessages;
-    if (full || backlogBytes + out.length >= backlogBytesMax) {
+    const { isShort } = this.broker.shortage;
+    if (full || isShort || backlogBytes + out.length >= backlogBytesMax) {
       this.broker.counters.publishDropped += count;
       return false;
     }

@@ -19,10 +19,13 @@ import { TopicTrie } from "../core/topic/trie.ts";
 import { exactCopy, type Topic } from "./message.ts";
 import type { Session, Subscription } from "./session.ts";
 import { isCertificate } from "./sparkplug.ts";
+import { Work } from "./work.ts";
 import type { Access } from "./world.ts";
 
 /** A remembered topic counts for one more with every 2^8 characters. */
 const TOPIC_UNITS_BITS = 8;
+/** A subscription counts for one more with every 2^4 levels. */
+const LEVEL_UNITS_BITS = 4;
 
 /** Where the messages of one topic go. */
 export interface Route extends Topic {
@@ -43,6 +46,10 @@ export interface Route extends Topic {
   readonly control: boolean;
   /** More happens with its messages than that they are handed on, and so none is part of a run. */
   readonly special: boolean;
+  /** Whether finding its recipients took more than may be spent on a topic: it has none. */
+  isTooDear: boolean;
+  /** Most messages of a run, for so many recipients. */
+  runMax: number;
 }
 
 /** The subscriptions with one filter. */
@@ -51,12 +58,29 @@ interface Subscribers {
   readonly shares: Map<string, Share<Subscription>>;
 }
 
+/** What may be spent on one topic. */
+export interface RouterCosts {
+  /** Places in the tree that are looked at, as `BrokerSettings` has it. */
+  readonly routeStepsMax: number;
+  /** Recipients times messages that are served in one go. */
+  readonly turnStepsMax: number;
+  /** Where it is counted. */
+  readonly work: Work;
+}
+
+const UNBOUNDED: RouterCosts = {
+  routeStepsMax: Number.POSITIVE_INFINITY,
+  turnStepsMax: Number.POSITIVE_INFINITY,
+  work: new Work(),
+};
+
 export class Router {
   /** Grows whenever remembered routes may have become wrong. */
   generation = 1;
   private readonly trie = new TopicTrie<Subscribers>();
   private readonly routesMax: number;
   private readonly access: Access | null;
+  private readonly costs: RouterCosts;
   /** Two halves: when the younger is full it becomes the older one, and the older is dropped. */
   private young = new Map<string, Route>();
   private old = new Map<string, Route>();
@@ -67,10 +91,16 @@ export class Router {
   private directCount = 0;
   private sharedCount = 0;
 
-  constructor(routesMax: number, access: Access | null = null, keepsCertificates = false) {
+  constructor(
+    routesMax: number,
+    access: Access | null = null,
+    keepsCertificates = false,
+    costs: RouterCosts = UNBOUNDED,
+  ) {
     this.routesMax = routesMax;
     this.keepsCertificates = keepsCertificates;
     this.access = access;
+    this.costs = costs;
   }
 
   /** Subscriptions that are not shared, and shared ones. */
@@ -89,6 +119,7 @@ export class Router {
     }
     const previous = session.subscriptions.get(subscription.filter);
     session.subscriptions.set(subscription.filter, subscription);
+    if (previous === undefined) session.subscriptionUnits += unitsOf(subscription.filter);
     if (share === null) {
       subscribers.direct.set(session, subscription);
       if (previous === undefined) this.directCount++;
@@ -109,6 +140,7 @@ export class Router {
     const subscription = session.subscriptions.get(filter);
     if (subscription === undefined) return false;
     session.subscriptions.delete(filter);
+    session.subscriptionUnits -= unitsOf(filter);
     const path = pathOf(filter);
     const subscribers = this.trie.get(path);
     if (subscribers === undefined) return true;
@@ -155,6 +187,8 @@ export class Router {
       reserved: isReserved(name),
       control: name.startsWith("$CONTROL/"),
       special: name.startsWith("$CONTROL/") || (this.keepsCertificates && isCertificate(name)),
+      isTooDear: false,
+      runMax: 1,
     };
     this.workOut(route);
     this.remember(name, route);
@@ -185,15 +219,21 @@ export class Router {
     const direct: Subscription[] = [];
     const shares: Share<Subscription>[] = [];
     const { access } = this;
-    this.trie.matchName(route.name, (subscribers) => {
+    const { routeStepsMax, turnStepsMax, work } = this.costs;
+    const visit = (subscribers: Subscribers) => {
       for (const subscription of subscribers.direct.values()) {
         const { source } = subscription.session;
         if (access?.mayReceive(source, route.name) !== false) direct.push(subscription);
       }
       for (const share of subscribers.shares.values()) shares.push(share);
-    });
-    route.direct = direct;
-    route.shares = shares;
+    };
+    const steps = this.trie.matchName(route.name, visit, routeStepsMax);
+    work.steps += steps + direct.length;
+    route.isTooDear = steps > routeStepsMax;
+    route.runMax = Math.ceil(turnStepsMax / (direct.length + shares.length));
+    // Some would be worse than none: nobody could tell who has got it.
+    route.direct = route.isTooDear ? [] : direct;
+    route.shares = route.isTooDear ? [] : shares;
     route.distinct = new Set(direct.map(({ session }) => session)).size === direct.length;
     route.generation = this.generation;
     return route;
@@ -240,6 +280,16 @@ export function isReserved(topic: string): boolean {
     return !/^\$SYS\/broker\/connection\/[^/]+\/state$/.test(topic);
   }
   return topic.startsWith("$share/") || topic === "$SYS" || topic === "$share";
+}
+
+/**
+ * What a subscription counts for: its memory is that of its characters and of a node with each
+ * level.
+ */
+export function unitsOf(filter: string): number {
+  let slashes = 0;
+  for (let at = filter.indexOf("/"); at >= 0; at = filter.indexOf("/", at + 1)) slashes++;
+  return 1 + (slashes >> LEVEL_UNITS_BITS) + (filter.length >> TOPIC_UNITS_BITS);
 }
 
 /** Where a subscription stands in the tree: its filter without the share. */

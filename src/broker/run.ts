@@ -19,13 +19,22 @@ export class Run {
   end = 0;
   /** 0 when there is no run. */
   count = 0;
+  /** It grows to no more. */
+  private countMax = 0;
   /** Bytes of the largest packet. */
   packetSizeMax = 0;
   /** Bytes of the packets' bodies together, to count payloads by. */
   private bodyBytes = 0;
 
   /** Begins with a message that has been found to be plain. */
-  begin(bytes: Buffer, packetStart: number, bodyStart: number, bodyEnd: number): void {
+  begin(
+    bytes: Buffer,
+    packetStart: number,
+    bodyStart: number,
+    bodyEnd: number,
+    countMax: number,
+  ): void {
+    this.countMax = countMax;
     this.bytes = bytes;
     this.start = packetStart;
     this.end = bodyEnd;
@@ -47,6 +56,7 @@ export class Run {
     sizeMax: number,
   ): boolean {
     if (bytes[start] !== PLAIN_HEAD || bytes !== this.bytes || start !== this.end) return false;
+    if (this.count >= this.countMax) return false;
     const topicStart = bodyStart + 2;
     const topicEnd = topicStart + topic.length;
     const propertySize = version === 5 ? 1 : 0;

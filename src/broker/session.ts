@@ -99,6 +99,8 @@ export class Session {
   source: Source;
   connection: Connection | null = null;
   readonly subscriptions = new Map<string, Subscription>();
+  /** What those count for against `subscriptionsMax`. Kept by the router. */
+  subscriptionUnits = 0;
   readonly outgoing: Outgoing<QueuedMessage>;
   /** QoS 2 messages taken over and not released yet: they are routed at their PUBREL. */
   readonly incoming = new Incoming<Message>();

@@ -7,6 +7,8 @@
 export interface BrokerSettings {
   /** Overlapping subscriptions give a client before 5.0 a copy each; false: one in all. */
   readonly allowDuplicateMessages: boolean;
+  /** Whether a retained message is delivered only while its publisher may still write there. */
+  readonly checkRetainSource: boolean;
   /** Only client identifiers that begin so are let in; empty for any. */
   readonly clientidPrefixes: string;
   /** Whether connects and disconnects are logged. */
@@ -27,6 +29,11 @@ export interface BrokerSettings {
   readonly maxKeepalive: number;
   /** Bytes of a packet from a client; a larger one ends its connection with 0x95. */
   readonly maxPacketSize: number;
+  /**
+   * Bytes of memory in use, as `$SYS/broker/heap/current` has them; 0 for no limit. Above, nothing
+   * is taken that would stay: `shortage.ts` says what that is.
+   */
+  readonly memoryLimit: number;
   /** Bytes of a payload; 0 for no limit. A larger one is acknowledged and dropped. */
   readonly messageSizeLimit: number;
   /** Seconds that any session outlives its connection at most; 0 for no limit. */
@@ -63,6 +70,42 @@ export interface BrokerSettings {
   readonly unreleasedBytesMax: number;
   /** Topics whose recipients are remembered. Above, the oldest are worked out again. */
   readonly routesMax: number;
+  /**
+   * Connections whose CONNECT has not come, and as many handshakes of TLS or WebSocket at each
+   * socket; 0 for no limit. Above, the one that has waited longest gives way to a new one, so that
+   * who opens connections and says nothing keeps nobody out.
+   */
+  readonly pendingConnectionsMax: number;
+  /**
+   * Milliseconds that such a connection is left alone at least: when none has had them, the new one
+   * is closed instead. Or many clients that come at once, as after a restart, would push each other
+   * out for ever.
+   */
+  readonly pendingGraceMs: number;
+  /**
+   * What the subscriptions of one session may count for, 0 for no limit: each for 1, and one more
+   * with every 16 levels and every 256 characters. Above: SUBACK with 0x97, or 0x80 before 5.0.
+   */
+  readonly subscriptionsMax: number;
+  /**
+   * Retained messages of clients; 0 for no limit. Above, a message is refused with 0x97 where 5.0
+   * has an answer to it, and otherwise handed on and not retained.
+   */
+  readonly retainedMessagesMax: number;
+  /** Bytes of memory that they take, reckoned with their topics; 0 for no limit. As above. */
+  readonly retainedBytesMax: number;
+  /**
+   * Places in the tree of subscriptions that are looked at for one topic, so that filters that
+   * nearly match, `+/a/+/…`, cannot make a PUBLISH as dear as one likes. With n levels there are at
+   * most 2^(n+1), so that topics of up to 13 levels never get there. Above, the topic has no
+   * recipients: 0x97 in 5.0, and dropped otherwise.
+   */
+  readonly routeStepsMax: number;
+  /**
+   * What one connection may have us do in a turn, in recipients served and places looked at. Above,
+   * the rest of what it has sent waits for the next turn, after everybody else's.
+   */
+  readonly turnStepsMax: number;
   /** Messages of a stored queue that stay in memory while they wait; the ones behind them leave. */
   readonly queueInMemoryMax: number;
   /** Payload bytes of those. */
@@ -94,6 +137,7 @@ export interface ListenerSettings {
 /** mosquitto's defaults, and ours for the limits that it lacks. */
 export const DEFAULT_SETTINGS: BrokerSettings = {
   allowDuplicateMessages: true,
+  checkRetainSource: false,
   clientidPrefixes: "",
   connectionMessages: true,
   globalMaxClients: -1,
@@ -104,6 +148,7 @@ export const DEFAULT_SETTINGS: BrokerSettings = {
   maxQueuedBytes: 0,
   maxKeepalive: 0,
   maxPacketSize: 2_000_000,
+  memoryLimit: 0,
   messageSizeLimit: 0,
   persistentClientExpiration: 0,
   queueQos0Messages: false,
@@ -120,6 +165,13 @@ export const DEFAULT_SETTINGS: BrokerSettings = {
   backlogBytesPause: 1024 * 1024,
   unreleasedBytesMax: 64 * 1024 * 1024,
   routesMax: 100_000,
+  pendingConnectionsMax: 10_000,
+  pendingGraceMs: 2_000,
+  subscriptionsMax: 50_000,
+  retainedMessagesMax: 1_000_000,
+  retainedBytesMax: 1024 * 1024 * 1024,
+  routeStepsMax: 20_000,
+  turnStepsMax: 100_000,
   queueInMemoryMax: 1_000,
   queueInMemoryBytesMax: 1024 * 1024,
   queueFetchBelow: 500,

@@ -13,6 +13,8 @@ export interface Driven {
   now: number;
   onTick(now: number): void;
   onTurnEnd(): void;
+  /** Whether another turn is to follow at once. */
+  readonly isUnfinished: boolean;
 }
 
 /** What is flushed at the end of a turn: a link. */
@@ -72,6 +74,7 @@ export class TurnLoop {
       for (let i = 0; i < woken.length; i++) woken[i]!.flush();
       woken.length = 0;
     }
+    if (this.driven.isUnfinished && !this.isFinished) this.begin();
     this.setTimer();
   }
 

@@ -202,7 +202,7 @@ export class BrokerWorld {
         moved = link.pump() || moved;
         if (link.isDone) this.links.delete(link);
       }
-      if (!moved) return;
+      if (!moved && !this.broker.isUnfinished) return;
     }
   }
 

@@ -116,12 +116,14 @@ function onVerdict(
   clientId: string,
   isGranted: boolean,
 ): void {
-  const { sessions, settings } = connection.broker;
+  const { sessions, settings, shortage } = connection.broker;
   const { globalMaxClients } = settings;
   const isNew = sessions.get(clientId) === undefined;
   if (!isGranted) refuse(connection, "notAuthorized", "not authorised");
   else if (isNew && globalMaxClients >= 0 && sessions.count >= globalMaxClients) {
     refuse(connection, "serverBusy", "server busy");
+  } else if (isNew && shortage.isShort) {
+    refuse(connection, "quotaExceeded", "memory_limit reached");
   } else comeIn(connection, packet, clientId);
 }
 

@@ -50,7 +50,7 @@ export function onPublish(
   const plain =
     head === 0x30 && !hasProperties && connection.listener.mountPoint === "" && !route.special;
   if (plain) {
-    connection.run.begin(bytes, packetStart, bodyStart, bodyEnd);
+    connection.run.begin(bytes, packetStart, bodyStart, bodyEnd, route.runMax);
     return;
   }
   count(connection, view);
@@ -136,7 +136,9 @@ function hold(connection: Connection, session: Session, message: Message): void 
       );
     }
     const bytes = session.incomingBytes + message.size - (known?.size ?? 0);
-    if (bytes > broker.settings.unreleasedBytesMax) throw tooMuchUnreleased();
+    const isTooMuch = bytes > broker.settings.unreleasedBytesMax;
+    // Whoever has no answer to it must not believe that we have the message.
+    if (isTooMuch || (broker.shortage.isShort && known === undefined)) throw tooMuchUnreleased();
     session.incomingBytes = bytes;
     message.own();
     if (known !== undefined) {
@@ -250,10 +252,35 @@ function refusalOf(connection: Connection, view: PublishView, route: Route): num
     if (broker.log.debug) broker.trace.deniedPublish(connection, view, route.name);
     return REASONS.notAuthorized.code;
   }
-  if (view.qos > 0 && connection.version === 5 && isOverQuota(connection, view)) {
+  if (broker.current(route).isTooDear) {
+    refuseTooDear(connection, route);
     return REASONS.quotaExceeded.code;
   }
+  if (view.qos > 0 && connection.version === 5) {
+    if (isOverQuota(connection, view) || leavesTooMuch(connection, view, route)) {
+      return REASONS.quotaExceeded.code;
+    }
+  }
   return 0;
+}
+
+/** Whether it would have to be kept, and there is no room. Before 5.0 it is at least handed on. */
+function leavesTooMuch({ broker, session }: Connection, view: PublishView, route: Route): boolean {
+  const size = view.payloadEnd - view.payloadStart;
+  if (view.retain && size > 0 && broker.refusesRetained(route.name, size + route.bytes.length)) {
+    return true;
+  }
+  if (!broker.shortage.isShort || view.qos < 2) return false;
+  return session!.incoming.get(view.packetId) === undefined;
+}
+
+function refuseTooDear({ broker, clientId }: Connection, { name }: Route): void {
+  const { routeStepsMax } = broker.settings;
+  broker.counters.publishDropped++;
+  broker.complaints.reached(
+    "routeStepsMax",
+    `messages are dropped whose topics nearly match very many filters (${routeStepsMax} steps), such as one of client ${clientId} with ${name.split("/").length} levels.`,
+  );
 }
 
 /** Whether the rules let the client publish there. It mostly publishes where it did before. */

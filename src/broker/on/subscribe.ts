@@ -1,10 +1,13 @@
 /** SUBSCRIBE from a client (MQTT 5.0 §3.8.4). */
 import { readPacket, writePacket } from "../../core/codec/general.ts";
-import type { SubscribePacket, SubscriptionRequest, Version } from "../../core/codec/packets.ts";
+import type { SubscribePacket, SubscriptionRequest } from "../../core/codec/packets.ts";
 import { ProtocolError, REASONS } from "../../core/errors.ts";
 import { isTopicFilter, parseFilter } from "../../core/topic/filter.ts";
+import type { Broker } from "../broker.ts";
 import type { Connection } from "../connection.ts";
 import { enqueue } from "../fan-out.ts";
+import type { Message } from "../message.ts";
+import { unitsOf } from "../router.ts";
 import type { Session, Subscription } from "../session.ts";
 
 export function onSubscribe(
@@ -23,23 +26,22 @@ export function onSubscribe(
   const subscriptions = packet.subscriptions.map((request) =>
     subscriptionOf(connection, session, request, identifier),
   );
-  const codes: number[] = [];
-  const taken = subscriptions.filter((subscription) => {
-    const isGranted = maySubscribe(connection, subscription);
-    codes.push(isGranted ? subscription.qos : (REFUSED[connection.version] ?? subscription.qos));
-    return isGranted;
-  });
-  const isNew = taken.map((subscription) => {
+  const owed: Subscription[] = [];
+  const codes = subscriptions.map((subscription) => {
     // Asked of each when its turn comes: a filter may stand in the packet twice [MQTT5-3.8.4-5].
     const isFirst = !session.subscriptions.has(subscription.filter);
+    const refusal = refusalOf(connection, session, subscription);
+    if (refusal !== null) return refusal;
     if (broker.log.debug) {
       broker.log.write("debug", `\t${subscription.filter} (QoS ${subscription.qos})`);
     }
     broker.router.subscribe(subscription);
     broker.log.write("subscribe", `${clientId} ${subscription.qos} ${subscription.filter}`);
     if (session.isDurable) broker.store.putSubscription(session, subscription);
-    return isFirst;
+    if (wantsRetained(connection, subscription, isFirst)) owed.push(subscription);
+    return subscription.qos;
   });
+  broker.work.steps += codes.length;
   const suback = writePacket(
     {
       type: "suback",
@@ -53,24 +55,53 @@ export function onSubscribe(
   if (session.isDurable) broker.held.holdPacket(connection, broker.store.position, suback);
   else connection.send(suback);
   // A SUBACK longer than the client takes ends the connection.
-  if (!connection.isOpen) return;
-  taken.forEach((subscription, i) => {
-    if (wantsRetained(connection, subscription, isNew[i]!)) sendRetained(connection, subscription);
-  });
+  if (!connection.isOpen || owed.length === 0) return;
+  connection.owesRetained = owed;
+  sendOwedRetained(connection);
 }
 
-/** What SUBACK says of a filter that is denied; MQTT 3.1 has no word for it (h.26). */
-const REFUSED: Readonly<Partial<Record<Version, number>>> = {
-  4: 0x80,
-  5: REASONS.notAuthorized.code,
-};
+/**
+ * Sends the retained messages of subscriptions just made. A few bytes may ask for all of them a
+ * thousand times, so that after the connection's share of the turn the rest waits for the next.
+ */
+export function sendOwedRetained(connection: Connection): void {
+  const owed = connection.owesRetained;
+  if (owed === null) return;
+  let sent = 0;
+  while (sent < owed.length && connection.hasShare && connection.isOpen) {
+    sendRetained(connection, owed[sent++]!);
+  }
+  connection.owesRetained = sent === owed.length ? null : owed.slice(sent);
+}
 
-function maySubscribe(
-  { broker, clientId }: Connection,
-  { session, filter }: Subscription,
-): boolean {
-  if (broker.access?.maySubscribe?.(session.source, filter) !== false) return true;
-  if (broker.log.debug) broker.log.write("debug", `Denied SUBSCRIBE from ${clientId} (${filter})`);
+/** What SUBACK says of a filter that is not taken, for which 3.1 has no word (mosquitto-2.1 h.26). */
+function refusalOf(
+  connection: Connection,
+  session: Session,
+  { filter, qos }: Subscription,
+): number | null {
+  const { broker, clientId, version } = connection;
+  const isDenied = broker.access?.maySubscribe?.(session.source, filter) === false;
+  if (isDenied && broker.log.debug) {
+    broker.log.write("debug", `Denied SUBSCRIBE from ${clientId} (${filter})`);
+  }
+  if (!isDenied && hasRoom(broker, session, filter)) return null;
+  if (version === 3) return qos;
+  if (version === 4) return REASONS.unspecifiedError.code;
+  return isDenied ? REASONS.notAuthorized.code : REASONS.quotaExceeded.code;
+}
+
+/** Whether the session may have one more subscription (subscriptionsMax, memoryLimit). */
+function hasRoom(broker: Broker, session: Session, filter: string): boolean {
+  if (session.subscriptions.has(filter)) return true;
+  if (broker.shortage.isShort) return false;
+  const { subscriptionsMax } = broker.settings;
+  if (subscriptionsMax === 0) return true;
+  if (session.subscriptionUnits + unitsOf(filter) <= subscriptionsMax) return true;
+  broker.complaints.reached(
+    "max_subscriptions",
+    `subscriptions of client ${session.clientId} are refused above ${subscriptionsMax}.`,
+  );
   return false;
 }
 
@@ -127,10 +158,19 @@ function sendRetained(connection: Connection, subscription: Subscription): void 
       return;
     }
     if (noLocal && message.source.clientId === session.clientId) return;
-    if (broker.access?.mayReceive(session.source, message.topic.name) === false) return;
+    if (!mayBeSent(broker, session, message)) return;
     const lower = message.qos < qos ? message.qos : qos;
     const granted = broker.settings.upgradeOutgoingQos ? qos : lower;
     enqueue(broker, session, message, granted, true, identifier);
   });
   for (const topic of expired) broker.dropRetained(topic);
+}
+
+/** Whether the client may have it, and where that is asked, its publisher may still have sent it. */
+function mayBeSent({ access, settings }: Broker, session: Session, message: Message): boolean {
+  if (access === null) return true;
+  const { name } = message.topic;
+  if (!access.mayReceive(session.source, name)) return false;
+  if (!settings.checkRetainSource || message.source.clientId === "") return true;
+  return access.mayPublish(message.source, name);
 }

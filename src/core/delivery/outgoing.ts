@@ -96,6 +96,11 @@ export class Outgoing<D extends Delivery> {
     return this.waitingSize;
   }
 
+  /** Whether one more would be sent at once, and not wait. */
+  get isFree(): boolean {
+    return this.online && this.waiting.length === 0 && this.hasPlace;
+  }
+
   get idle(): boolean {
     return this.inflightCount === 0 && this.waiting.length === 0;
   }
@@ -270,9 +275,13 @@ export class Outgoing<D extends Delivery> {
     assert(false, "a packet identifier is free");
   }
 
+  private get hasPlace(): boolean {
+    return this.inflightCount < Math.min(this.receiveMaximum, this.limits.packetIdMax);
+  }
+
   private hasRoom(delivery: D): boolean {
     if (delivery.qos === 0) return true;
-    if (this.inflightCount >= Math.min(this.receiveMaximum, this.limits.packetIdMax)) return false;
+    if (!this.hasPlace) return false;
     const bytesMax = this.limits.inflightBytesMax;
     return (
       bytesMax === 0 || this.inflightSize === 0 || this.inflightSize + delivery.size <= bytesMax

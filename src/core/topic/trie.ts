@@ -74,21 +74,35 @@ export class TopicTrie<Value> {
   /**
    * Visits the value of every filter held that matches the topic `name` [MQTT5-4.7.2-1]: at each
    * level the name itself first, then `+`, then `#`, as mosquitto does.
+   *
+   * @param stepsMax Nodes that are looked at before it is given up. There may be twice as many with
+   *   each further level of the name, and those of other topics are none of them.
+   * @returns How many were looked at; more than `stepsMax` when it was given up.
    */
-  matchName(name: string, visit: (value: Value) => void): void {
-    const levels = name.split("/");
-    const plain = !name.startsWith("$");
-    visitFilters(this.root, levels, 0, plain, visit);
+  matchName(
+    name: string,
+    visit: (value: Value) => void,
+    stepsMax = Number.POSITIVE_INFINITY,
+  ): number {
+    const walk = { levels: name.split("/"), steps: 0, stepsMax, visit };
+    visitFilters(this.root, 0, !name.startsWith("$"), walk);
+    return walk.steps;
   }
 
-  /** Visits the value of every topic name held that `filter` matches [MQTT5-4.7.2-1]. */
-  matchFilter(filter: string, visit: (value: Value) => void): void {
-    visitNames(this.root, filter.split("/"), 0, visit);
+  /**
+   * Visits the value of every topic name held that `filter` matches [MQTT5-4.7.2-1].
+   *
+   * @returns How many nodes were looked at.
+   */
+  matchFilter(filter: string, visit: (value: Value) => void): number {
+    const walk = { levels: filter.split("/"), steps: 0, stepsMax: 0, visit };
+    visitNames(this.root, 0, walk);
+    return walk.steps;
   }
 
   /** Visits every value with its path. */
   forEach(visit: (value: Value, path: string) => void): void {
-    walk(this.root, "", true, visit);
+    eachBelow(this.root, "", true, visit);
   }
 }
 
@@ -96,79 +110,82 @@ function emptyNode<Value>(): Node<Value> {
   return { children: null, value: undefined };
 }
 
+/** A match under way. */
+interface Walk<Value> {
+  readonly levels: readonly string[];
+  /** Nodes looked at so far. */
+  steps: number;
+  readonly stepsMax: number;
+  readonly visit: (value: Value) => void;
+}
+
 function visitFilters<Value>(
   node: Node<Value>,
-  levels: readonly string[],
   depth: number,
   wildcards: boolean,
-  visit: (value: Value) => void,
+  walk: Walk<Value>,
 ): void {
+  if (++walk.steps > walk.stepsMax) return;
   const { children } = node;
+  const { levels, visit } = walk;
   const atEnd = depth === levels.length;
   if (atEnd && node.value !== undefined) visit(node.value);
   if (children === null) return;
   if (!atEnd) {
     const exact = children.get(levels[depth]!);
-    if (exact !== undefined) visitFilters(exact, levels, depth + 1, true, visit);
+    if (exact !== undefined) visitFilters(exact, depth + 1, true, walk);
   }
   if (!wildcards) return;
   if (!atEnd) {
     const any = children.get("+");
-    if (any !== undefined) visitFilters(any, levels, depth + 1, true, visit);
+    if (any !== undefined) visitFilters(any, depth + 1, true, walk);
   }
   // `a/#` matches `a` too, so this is asked at the end as well (§4.7.1.2).
   const rest = children.get("#");
   if (rest !== undefined && rest.value !== undefined) visit(rest.value);
 }
 
-function visitNames<Value>(
-  node: Node<Value>,
-  levels: readonly string[],
-  depth: number,
-  visit: (value: Value) => void,
-): void {
-  const level = levels[depth]!;
-  const last = depth === levels.length - 1;
+function visitNames<Value>(node: Node<Value>, depth: number, walk: Walk<Value>): void {
+  const level = walk.levels[depth]!;
+  walk.steps++;
   if (level === "#") {
     // mosquitto's order: what lies below, and then the level before the `#` itself.
-    visitBelow(node, depth === 0, visit);
-    if (depth > 0 && node.value !== undefined) visit(node.value);
+    visitBelow(node, depth === 0, walk);
+    if (depth > 0 && node.value !== undefined) walk.visit(node.value);
     return;
   }
   if (node.children === null) return;
   if (level !== "+") {
     const child = node.children.get(level);
-    if (child === undefined) return;
-    visitChild(child, levels, depth, last, visit);
+    if (child !== undefined) visitChild(child, depth, walk);
     return;
   }
   for (const [name, child] of node.children) {
     if (depth === 0 && name.startsWith("$")) continue;
-    visitChild(child, levels, depth, last, visit);
+    visitChild(child, depth, walk);
   }
 }
 
-function visitChild<Value>(
-  child: Node<Value>,
-  levels: readonly string[],
-  depth: number,
-  last: boolean,
-  visit: (value: Value) => void,
-): void {
-  if (!last) visitNames(child, levels, depth + 1, visit);
-  else if (child.value !== undefined) visit(child.value);
+function visitChild<Value>(child: Node<Value>, depth: number, walk: Walk<Value>): void {
+  if (depth < walk.levels.length - 1) {
+    visitNames(child, depth + 1, walk);
+    return;
+  }
+  walk.steps++;
+  if (child.value !== undefined) walk.visit(child.value);
 }
 
-function visitBelow<Value>(node: Node<Value>, top: boolean, visit: (value: Value) => void): void {
+function visitBelow<Value>(node: Node<Value>, top: boolean, walk: Walk<Value>): void {
   if (node.children === null) return;
   for (const [name, child] of node.children) {
     if (top && name.startsWith("$")) continue;
-    if (child.value !== undefined) visit(child.value);
-    visitBelow(child, false, visit);
+    walk.steps++;
+    if (child.value !== undefined) walk.visit(child.value);
+    visitBelow(child, false, walk);
   }
 }
 
-function walk<Value>(
+function eachBelow<Value>(
   node: Node<Value>,
   path: string,
   top: boolean,
@@ -177,6 +194,6 @@ function walk<Value>(
   if (node.value !== undefined) visit(node.value, path);
   if (node.children === null) return;
   for (const [name, child] of node.children) {
-    walk(child, top ? name : `${path}/${name}`, false, visit);
+    eachBelow(child, top ? name : `${path}/${name}`, false, visit);
   }
 }

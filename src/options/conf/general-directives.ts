@@ -16,6 +16,7 @@ import {
   readInteger,
   text,
 } from "./directive.ts";
+import { OWN_LIMIT_ROWS } from "./limit-directives.ts";
 
 const GENERAL = "General options";
 const LIMITS = "Limits";
@@ -319,8 +320,9 @@ const LIMIT_ROWS = {
     scope: "general",
     reload: "yes",
     text: [
-      "How much memory the broker may use; 0, the default, for no limit. It is accepted for the",
-      "sake of mosquitto's files and has no effect yet.",
+      "How much memory the broker may use, as $SYS/broker/heap/current shows it; 0, the default,",
+      "for no limit. Above it messages are handed on and no longer queued or retained, and new",
+      "clients and subscriptions are refused, until there is memory again.",
     ].join(" "),
     min: 0,
     fallback: 0,
@@ -429,6 +431,7 @@ export const SECURITY_DIRECTIVES = {
 export const GENERAL_DIRECTIVES = {
   ...RUNNING_ROWS,
   ...LIMIT_ROWS,
+  ...OWN_LIMIT_ROWS,
   ...ACCESS_ROWS,
 } as const;
 

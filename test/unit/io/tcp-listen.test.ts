@@ -124,6 +124,7 @@ async function linked() {
     now: 0,
     onTick: () => undefined,
     onTurnEnd: () => undefined,
+    isUnfinished: false,
   };
   const turn = new TurnLoop(driven);
   const pool = new CountingPool();

@@ -20,6 +20,7 @@ function world() {
       if (driven.deadlines.next <= now) driven.deadlines.next = Number.POSITIVE_INFINITY;
     },
     onTurnEnd: () => void events.push("end"),
+    isUnfinished: false,
   } satisfies Driven;
   const turn = new TurnLoop(driven);
   const link = (name: string, onFlush?: () => void): Flushed => ({

@@ -18,6 +18,7 @@ function configurationOf(...lines: string[]): Configuration {
 /** An option, its line with a value that is not the default, and the setting it becomes. */
 const LINES = [
   ["allow_duplicate_messages", "false", { allowDuplicateMessages: false }],
+  ["check_retain_source", "true", { checkRetainSource: true }],
   ["clientid_prefixes", "ok-", { clientidPrefixes: "ok-" }],
   ["connection_messages", "false", { connectionMessages: false }],
   ["global_max_clients", "7", { globalMaxClients: 7 }],
@@ -28,6 +29,11 @@ const LINES = [
   ["max_queued_bytes", "7", { maxQueuedBytes: 7 }],
   ["max_keepalive", "7", { maxKeepalive: 7 }],
   ["max_packet_size", "70", { maxPacketSize: 70 }],
+  ["max_pending_connections", "7", { pendingConnectionsMax: 7 }],
+  ["max_retained_bytes", "7", { retainedBytesMax: 7 }],
+  ["max_retained_messages", "7", { retainedMessagesMax: 7 }],
+  ["max_subscriptions", "7", { subscriptionsMax: 7 }],
+  ["memory_limit", "7", { memoryLimit: 7 }],
   ["message_size_limit", "7", { messageSizeLimit: 7 }],
   ["persistent_client_expiration", "7h", { persistentClientExpiration: 25_200 }],
   ["queue_qos0_messages", "true", { queueQos0Messages: true }],
@@ -80,6 +86,11 @@ describe("reloaded", () => {
     "allow_duplicate_messages",
     "clientid_prefixes",
     "connection_messages",
+    "max_pending_connections",
+    "max_retained_bytes",
+    "max_retained_messages",
+    "max_subscriptions",
+    "memory_limit",
     "message_size_limit",
     "persistent_client_expiration",
     "queue_qos0_messages",
@@ -116,7 +127,7 @@ describe("reloaded", () => {
   it("knows all that the table calls reloadable", () => {
     const rows = DIRECTIVES.filter(({ row }) => row.scope === "general" && row.reload === "yes");
     const names = rows.map(({ row }) => row.name);
-    // These tell the broker nothing: logging, and what has no effect yet.
+    // These tell the broker nothing: they are the log's and the store's.
     const others = names.filter((name) => !RELOADED.includes(name));
     expect(others.sort()).toEqual([
       "autosave_interval",
@@ -126,7 +137,6 @@ describe("reloaded", () => {
       "log_timestamp",
       "log_timestamp_format",
       "log_type",
-      "memory_limit",
     ]);
     expect(names).toEqual(expect.arrayContaining(RELOADED));
   });
