@@ -52,11 +52,12 @@ export class Shortage {
     const isShort = used > enough;
     if (isShort === this.isShort) return;
     this.isShort = isShort;
-    log.write(
-      isShort ? "warning" : "notice",
-      isShort
-        ? `Warning: memory_limit reached: ${used} bytes of ${limit} are in use. No more messages are queued or retained, and new clients are refused.`
-        : `Memory in use is below memory_limit again: ${used} bytes of ${limit}.`,
-    );
+    if (isShort) {
+      const refused = "No more messages are queued or retained, and new clients are refused.";
+      const line = `memory_limit reached: ${used} bytes of ${limit} are in use. ${refused}`;
+      log.write("warning", `Warning: ${line}`);
+    } else {
+      log.write("notice", `Memory in use is below memory_limit again: ${used} bytes of ${limit}.`);
+    }
   }
 }

@@ -74,7 +74,7 @@ export function sendOwedRetained(connection: Connection): void {
   connection.owesRetained = sent === owed.length ? null : owed.slice(sent);
 }
 
-/** What SUBACK says of a filter that is not taken, for which 3.1 has no word (mosquitto-2.1 h.26). */
+/** What SUBACK says of a filter that is not taken; 3.1 has no word for it (mosquitto-2.1 h.26). */
 function refusalOf(
   connection: Connection,
   session: Session,
@@ -166,7 +166,7 @@ function sendRetained(connection: Connection, subscription: Subscription): void 
   for (const topic of expired) broker.dropRetained(topic);
 }
 
-/** Whether the client may have it, and where that is asked, its publisher may still have sent it. */
+/** Whether the client may have it; where that is asked, its publisher must still be allowed to. */
 function mayBeSent({ access, settings }: Broker, session: Session, message: Message): boolean {
   if (access === null) return true;
   const { name } = message.topic;

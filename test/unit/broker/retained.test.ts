@@ -1,6 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { BROKER_SOURCE, Message, NO_PROPERTY_BYTES } from "../../../src/broker/message.ts";
 import { Retained } from "../../../src/broker/retained.ts";
+import { DEFAULT_SETTINGS } from "../../../src/broker/settings.ts";
+import type { Identity } from "../../../src/broker/world.ts";
+import { BrokerWorld } from "../../support/broker-world.ts";
 
 describe("Retained", () => {
   it("keeps the last message of each topic [MQTT5-3.3.1-5]", () => {
@@ -60,3 +63,47 @@ function message(name: string, payload: string, expiresAt = 0): Message {
   const none = NO_PROPERTY_BYTES;
   return new Message(topic, chunk, 2, end, 0, true, BROKER_SOURCE, none, expiresAt, 0);
 }
+
+describe("check_retain_source", () => {
+  /** A message that `fallen` has retained, whom the rules do not let publish any more. */
+  const fallen = (checkRetainSource: boolean) => {
+    let isFallen = false;
+    const asked: unknown[] = [];
+    const access = {
+      mayReceive: () => true,
+      mayPublish: (identity: Identity, topic: string) => {
+        asked.push([identity.clientId, identity.username, topic]);
+        return identity.username !== "fallen" || !isFallen;
+      },
+    };
+    const world = new BrokerWorld({ settings: { checkRetainSource }, parts: { access } });
+    const listener = { allowAnonymous: true };
+    const publisher = world.client({ clientId: "p", username: "fallen", listener });
+    publisher.publish("t", "from the fallen", { retain: true });
+    world.client().publish("u", "from another", { retain: true });
+    publisher.disconnect();
+    isFallen = true;
+    world.turn(() => world.broker.publish("v", Buffer.from("from the broker"), 0, true));
+    asked.length = 0;
+    return { world, asked };
+  };
+
+  it("holds a retained message against what its publisher may do now", () => {
+    const { world, asked } = fallen(true);
+    const reader = world.client();
+    reader.subscribe("+");
+    expect(reader.takePayloads().sort()).toEqual(["from another", "from the broker"]);
+    expect(asked).toContainEqual(["p", "fallen", "t"]);
+    // It is not gone: who may publish again has it delivered again.
+    expect(world.broker.retained.get("t")?.payloadSize).toBe(15);
+  });
+
+  it("is off by default", () => {
+    const { world, asked } = fallen(false);
+    const reader = world.client();
+    reader.subscribe("+");
+    expect(reader.takePayloads()).toHaveLength(3);
+    expect(asked).toEqual([]);
+    expect(DEFAULT_SETTINGS.checkRetainSource).toBe(false);
+  });
+});
