@@ -62,7 +62,8 @@ _ts_broker() {
   case "$prev" in
     -c | --config-file) _ts_broker_offer -f; return ;;
     -p | --port) return ;;
+    --tls-keylog) _ts_broker_offer -f; return ;;
   esac
-  _ts_broker_offer -W '-c --config-file -p --port --test-config -v --verbose -q --quiet -d --daemon --health -h --help --version'
+  _ts_broker_offer -W '-c --config-file -p --port --test-config -v --verbose -q --quiet --tls-keylog -d --daemon --health -h --help --version'
 }
 complete -o filenames -F _ts_broker ts-broker

@@ -39,12 +39,14 @@ export async function main(io: BrokerStreams): Promise<number> {
   const log = new LogSinks(FIRST_LOG, io, stampOf);
   const reader = new ConfigurationReader(FILES, (type, text) => log.write(type, text));
   let request: BrokerRequest;
+  let configuration: Configuration;
   try {
     request = parseBroker(wordsOf(io), (path) => readInto(reader, path));
+    if (!("values" in request)) return tell(io, request.ask);
+    configuration = reader.complete(request.values, io.env);
   } catch (error) {
     return refuse(io, log, error);
   }
-  if (!("values" in request)) return tell(io, request.ask);
   if (request.ask === "test-config") {
     log.flush();
     await say(io.stdout, "Configuration file is OK.\n");
@@ -63,7 +65,7 @@ export async function main(io: BrokerStreams): Promise<number> {
     const { startInBackground } = await import("./background.ts");
     return startInBackground(io, DAEMON_MARK);
   }
-  return new BrokerProgram(io, request.values, reader, log).run();
+  return new BrokerProgram(io, request.values, log).run(configuration);
 }
 
 /** Carries out one of the broker's other commands; undefined when it is to be a broker. */
@@ -99,7 +101,6 @@ const DAEMON_MARK = "TS_BROKER_BACKGROUND";
 class BrokerProgram {
   private readonly io: BrokerStreams;
   private readonly values: BrokerValues;
-  private readonly reader: ConfigurationReader;
   private readonly log: LogSinks;
   private server: RunningServer | null = null;
   /** What closes the pipe by which the broker is told things, where there is one. */
@@ -107,15 +108,13 @@ class BrokerProgram {
   private isDetached = false;
   private onStop: () => void = () => undefined;
 
-  constructor(io: BrokerStreams, values: BrokerValues, reader: ConfigurationReader, log: LogSinks) {
+  constructor(io: BrokerStreams, values: BrokerValues, log: LogSinks) {
     this.io = io;
     this.values = values;
-    this.reader = reader;
     this.log = log;
   }
 
-  async run(): Promise<number> {
-    const configuration = this.reader.complete(this.values, this.io.env);
+  async run(configuration: Configuration): Promise<number> {
     const { pidFile } = configuration.general;
     // From here on, so that none comes while nobody answers it.
     const stopped = this.untilStopped();
@@ -129,6 +128,7 @@ class BrokerProgram {
       this.server = await RunningServer.start({
         configuration,
         env: this.io.env,
+        keyLogFile: this.values.tlsKeyLog,
         log,
         version: VERSION,
       });

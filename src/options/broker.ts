@@ -74,6 +74,21 @@ export const BROKER_OPTIONS = {
     brief: "Log nothing, whatever the configuration says",
     text: "Logs nothing, as log_type none does. It overrides the verbose option, too.",
   }),
+  tlsKeyLog: {
+    long: "tls-keylog",
+    value: "FILE",
+    group: RUNNING,
+    brief: "Append the keys of TLS connections to FILE",
+    text: [
+      "Appends the keys of every TLS connection to FILE, in the format of NSS that Wireshark reads.",
+      "Whoever has them can read the connections: FILE must not be a link, and nobody else may have",
+      "access to it.",
+    ].join(" "),
+    complete: "file",
+    missing: "Error: --tls-keylog argument given, but no file specified.",
+    take: (operands) => operands.take(),
+    fallback: undefined,
+  } as Option<string | undefined>,
   daemon: flag({
     long: "daemon",
     short: "d",

@@ -21,6 +21,7 @@ const WORDS: Readonly<Record<string, string>> = {
   EISDIR: "Is a directory",
   EROFS: "Read-only file system",
   ENOTDIR: "Not a directory",
+  ELOOP: "Too many levels of symbolic links",
   ECONNREFUSED: "Connection refused",
   ECONNRESET: "Connection reset by peer",
   ETIMEDOUT: "Connection timed out",

@@ -6,7 +6,7 @@
  * Knows no socket and no file: it is handed a request and says what is to be sent.
  */
 import type { Access, Authenticator } from "../broker/world.ts";
-import type { HttpAnswer, HttpRequest } from "../io/http-listen.ts";
+import type { HttpAnswer, HttpRequest } from "../io/http-accept.ts";
 import type { ListenerConfiguration } from "../options/conf/configuration.ts";
 import { type HttpCaller, mayRead } from "./http-login.ts";
 

@@ -5,24 +5,28 @@
  */
 import { lookup } from "node:dns/promises";
 import { lstatSync, statSync, unlinkSync } from "node:fs";
-import type { Socket } from "node:net";
+import { connect, type Server, type Socket } from "node:net";
 import { networkInterfaces } from "node:os";
 import type { Broker } from "../broker/broker.ts";
+import type { Connection } from "../broker/connection.ts";
 import type { ListenerSettings } from "../broker/settings.ts";
 import type { Log } from "../broker/world.ts";
 import type { BufferPool } from "../core/base/out-buffer.ts";
-import type { HttpAnswer, HttpRequest } from "../io/http-listen.ts";
-import { type ListenTarget, type Peer, SocketLink } from "../io/tcp-listen.ts";
+import { REASONS } from "../core/errors.ts";
+import type { HttpAnswer, HttpRequest } from "../io/http-accept.ts";
+import { type ListenTarget, listenTcp, type Peer, SocketLink } from "../io/tcp-listen.ts";
 import type { TurnLoop } from "../io/turn.ts";
 import type { Configuration, ListenerConfiguration } from "../options/conf/configuration.ts";
-import { StartFailure, systemWords, tlsWords } from "./failure.ts";
-import { type Accepted, contextFor, ListeningSocket } from "./listening-socket.ts";
+import { codeOf, StartFailure, systemWords, tlsWords } from "./failure.ts";
 import { listenerSettings } from "./settings.ts";
+import { type Accepted, Way, type WayParts } from "./way.ts";
 
 /** What a browser's cookies need. */
 const HEADER_BYTES_MIN = 4_096;
 /** Clients may put several packets into a frame. */
 const FRAME_BYTES_MIN = 1_048_576;
+/** Of a unix socket, where the system needs another one for its end. */
+const PATH_BYTES_MAX = 107;
 
 interface Address {
   readonly address: string;
@@ -32,10 +36,19 @@ interface Address {
 /** A listener at work, with as many sockets as its host has addresses. */
 interface Open {
   readonly key: string;
-  readonly sockets: ListeningSocket[];
+  readonly sockets: Server[];
+  /** What its sockets go through. */
+  way: Way;
   configuration: ListenerConfiguration;
   settings: ListenerSettings;
   connections: number;
+}
+
+/** What came in by a listener, and is there. */
+interface Present {
+  readonly open: Open;
+  readonly accepted: Accepted;
+  readonly connection: Connection;
 }
 
 /** Answers what is asked of an http_api listener. */
@@ -47,33 +60,32 @@ export interface HttpAnswerer {
   ): Promise<HttpAnswer>;
 }
 
+/** What ways are made of, but for what the configuration says. */
+export interface ListenerParts extends Pick<WayParts, "log" | "env" | "onKeyLog"> {
+  /** Called for the first http_api listener; one serves all. */
+  makeAnswerer(): Promise<HttpAnswerer>;
+}
+
 export class Listeners {
   private readonly broker: Broker;
   private readonly turn: TurnLoop;
   private readonly pool: BufferPool;
   private readonly log: Log;
-  private readonly makeAnswerer: () => Promise<HttpAnswerer>;
-  /** Made for the first http_api listener; one serves all. */
+  private readonly parts: ListenerParts;
   private answerer: HttpAnswerer | null = null;
   private readonly opened: Open[] = [];
-  private readonly links = new Set<SocketLink>();
+  private readonly links = new Map<SocketLink, Present>();
   /** Of a request for WebSocket. */
   private headerBytesMax = 0;
   /** Called when the last connection is gone. */
   private onDrained: (() => void) | null = null;
 
-  constructor(
-    broker: Broker,
-    turn: TurnLoop,
-    pool: BufferPool,
-    log: Log,
-    makeAnswerer: () => Promise<HttpAnswerer>,
-  ) {
+  constructor(broker: Broker, turn: TurnLoop, pool: BufferPool, parts: ListenerParts) {
     this.broker = broker;
     this.turn = turn;
     this.pool = pool;
-    this.log = log;
-    this.makeAnswerer = makeAnswerer;
+    this.log = parts.log;
+    this.parts = parts;
   }
 
   /** What the listeners are by now. */
@@ -103,10 +115,10 @@ export class Listeners {
   }
 
   /**
-   * The listeners' own options take new values; their sockets stay (b.7). Certificates are read
-   * before anything changes.
+   * The listeners' own options take new values; their sockets stay (b.7). Certificates and keys are
+   * read before anything changes.
    *
-   * @returns What carries it out.
+   * @returns What carries it out. Clients that would not be let in any more are disconnected.
    * @throws {StartFailure} A certificate or key cannot be used.
    */
   async reconfiguring({ listeners }: Configuration): Promise<() => void> {
@@ -117,16 +129,17 @@ export class Listeners {
       const at = left.findIndex(({ key }) => key === keyOf(listener));
       const [open] = at < 0 ? [] : left.splice(at, 1);
       if (open === undefined) continue;
-      const { tls } = listener;
-      const context = tls === null ? undefined : await contextFor(tls);
+      const way = await this.wayFor(withVersionOf(open.configuration, listener), () => open);
       steps.push(() => {
-        open.configuration = listener;
+        open.configuration = way.configuration;
         open.settings = listenerSettings(listener);
-        if (context !== undefined) for (const socket of open.sockets) socket.renew(context);
+        open.way.retire();
+        open.way = way;
       });
     }
     return () => {
       for (const step of steps) step();
+      this.recheck();
     };
   }
 
@@ -139,7 +152,11 @@ export class Listeners {
 
   /** Takes no more clients. */
   stop(): void {
-    for (const { sockets } of this.opened) for (const socket of sockets) socket.close();
+    for (const { sockets, way } of this.opened) {
+      // Node takes the file of a unix socket away with its server.
+      for (const socket of sockets) socket.close();
+      way.close();
+    }
   }
 
   /** Resolves when every connection is gone; what is left after `graceMs` is cut. */
@@ -147,7 +164,7 @@ export class Listeners {
     if (this.links.size === 0) return;
     await new Promise<void>((resolve) => {
       const timer = setTimeout(() => {
-        for (const link of this.links) link.destroy();
+        for (const link of this.links.keys()) link.destroy();
       }, graceMs);
       this.onDrained = () => {
         clearTimeout(timer);
@@ -157,69 +174,84 @@ export class Listeners {
   }
 
   private async openOne(listener: ListenerConfiguration, noDelay: boolean): Promise<void> {
+    const way = await this.wayFor(listener, () => open);
     const open: Open = {
       key: keyOf(listener),
       sockets: [],
+      way,
       configuration: listener,
       settings: listenerSettings(listener),
       connections: 0,
     };
     this.opened.push(open);
     const { path, port, protocol } = listener;
-    if (protocol === "http_api") {
-      refuseNoDirectory(listener.httpDir);
-      this.answerer ??= await this.makeAnswerer();
-    }
     if (path !== undefined) {
+      refuseLongPath(path);
       this.log.write("information", `Opening unix listen socket on path ${path}.`);
-      removeStale(path);
+      await removeStale(path);
       await this.listen(open, { path, noDelay });
       return;
     }
-    for (const { address, family } of await addressesOf(listener)) {
+    for (const { address, family } of await addressesOf(listener, (line) =>
+      this.log.write("warning", line),
+    )) {
       const kind = protocol === "mqtt" ? `ipv${family}` : protocol;
       this.log.write("information", `Opening ${kind} listen socket on port ${port}.`);
       await this.listen(open, { port, address, noDelay });
     }
   }
 
-  private async listen(open: Open, target: ListenTarget): Promise<void> {
+  private async wayFor(listener: ListenerConfiguration, open: () => Open): Promise<Way> {
+    if (listener.protocol === "http_api") {
+      refuseNoDirectory(listener.httpDir);
+      this.answerer ??= await this.parts.makeAnswerer();
+    }
     const { connectTimeoutMs, maxPacketSize } = this.broker.settings;
     const limits = {
       handshakeTimeoutMs: connectTimeoutMs,
       headerBytesMax: this.headerBytesMax,
       frameBytesMax: Math.max(maxPacketSize, FRAME_BYTES_MIN),
     };
+    const events = {
+      onAccepted: (accepted: Accepted) => this.onAccepted(open(), accepted),
+      onFailed: (address: string, error: Error) => this.onFailed(address, error),
+      admits: (peer: Peer, stream: Socket) => this.admits(open(), peer, stream),
+      onRequest: (request: HttpRequest, peer: Peer) => this.onRequest(open(), request, peer),
+      onError: (error: unknown) => this.onRefused(error),
+    };
+    return Way.make(listener, events, { ...this.parts, limits });
+  }
+
+  private async listen(open: Open, target: ListenTarget): Promise<void> {
     try {
-      const socket = await ListeningSocket.open(() => open.configuration, target, limits, {
-        onAccepted: (accepted) => this.onAccepted(open, accepted),
-        onFailed: (address, error) => this.onFailed(address, error),
-        onRefused: (error) => this.onRefused(error),
-        admits: (one) => this.admits(open, one),
-        onRequest: (request, peer) => this.onRequest(open, request, peer),
-      });
+      const socket = await listenTcp(
+        target,
+        (raw) => open.way.take(raw),
+        (error) => this.onRefused(error),
+      );
       open.sockets.push(socket);
     } catch (error) {
-      if (error instanceof StartFailure) throw error;
-      throw new StartFailure(1, `Error: ${systemWords(error)}`, error);
+      const what = "path" in target ? "Error binding unix socket" : "Error";
+      throw new StartFailure(1, `${what}: ${systemWords(error)}`, error);
     }
   }
 
-  private onAccepted(open: Open, { peer, open: openSocket, destroy }: Accepted): void {
+  private onAccepted(open: Open, accepted: Accepted): void {
     const { broker, turn } = this;
+    const { peer } = accepted;
     turn.begin();
-    if (!this.hasRoom(open, peer.address)) {
-      destroy();
+    if (!this.hasRoom(open, peer)) {
+      accepted.destroy();
       return;
     }
-    const link = new SocketLink(peer, openSocket, turn, this.pool);
+    const link = new SocketLink(peer, (onChunk) => accepted.open(onChunk), turn, this.pool);
     const connection = broker.accept(link, open.settings);
     if (connection === null) {
       link.destroy();
       return;
     }
     open.connections++;
-    this.links.add(link);
+    this.links.set(link, { open, accepted, connection });
     link.start(connection, () => {
       open.connections--;
       this.links.delete(link);
@@ -228,16 +260,16 @@ export class Listeners {
   }
 
   /** An HTTP connection: it counts as one of MQTT does. */
-  private admits(open: Open, socket: Socket): boolean {
-    if (!this.hasRoom(open, socket.remoteAddress ?? open.configuration.path ?? "?")) return false;
+  private admits(open: Open, peer: Peer, stream: Socket): boolean {
+    if (!this.hasRoom(open, peer)) return false;
     open.connections++;
-    socket.once("close", () => {
+    stream.once("close", () => {
       open.connections--;
     });
     return true;
   }
 
-  private hasRoom({ configuration, connections }: Open, address: string): boolean {
+  private hasRoom({ configuration, connections }: Open, { address }: Peer): boolean {
     const { maxConnections } = configuration;
     if (maxConnections < 0 || connections < maxConnections) return true;
     const line = `Client connection from ${address} denied: max_connections exceeded.`;
@@ -252,17 +284,41 @@ export class Listeners {
     return answerer.answer(request, open.configuration, { address, identity });
   }
 
+  /** Who is there and would not be let in any more has to go (h.33). */
+  private recheck(): void {
+    for (const { open, accepted, connection } of [...this.links.values()]) {
+      if (open.way.mayStay(accepted) || !connection.isOpen) continue;
+      const why = "administrative action";
+      if (connection.session === null) connection.refuse(why, null);
+      else connection.end({ why, code: REASONS.administrativeAction.code, will: true });
+    }
+  }
+
   private onFailed(address: string, error: Error): void {
     this.log.write("notice", `Client connection from ${address} failed: ${tlsWords(error)}.`);
   }
 
-  private onRefused(error: Error): void {
+  private onRefused(error: unknown): void {
     this.log.write("error", `Error: Unable to accept a connection: ${systemWords(error)}`);
   }
 }
 
-function keyOf({ port, host, path, protocol, tls }: ListenerConfiguration): string {
-  return `${port} ${path ?? host ?? ""} ${protocol} ${tls === null ? "" : "tls"}`;
+/** SIGHUP does not change tls_version. */
+function withVersionOf(
+  { tls: before }: ListenerConfiguration,
+  next: ListenerConfiguration,
+): ListenerConfiguration {
+  if (before === null || next.tls === null) return next;
+  return { ...next, tls: { ...next.tls, minVersion: before.minVersion } };
+}
+
+function keyOf({ port, host, path }: ListenerConfiguration): string {
+  return `${port} ${path ?? host ?? ""}`;
+}
+
+function refuseLongPath(path: string): void {
+  if (Buffer.byteLength(path) <= PATH_BYTES_MAX) return;
+  throw new StartFailure(1, `Error: Path to unix socket is too long "${path}".`);
 }
 
 /** @throws {StartFailure} http_dir is no directory that can be seen. */
@@ -278,30 +334,42 @@ function refuseNoDirectory(path: string | undefined): void {
 }
 
 /** A socket that a broker left behind when it was killed; nothing else is taken away. */
-function removeStale(path: string): void {
+async function removeStale(path: string): Promise<void> {
   try {
-    if (lstatSync(path).isSocket()) unlinkSync(path);
+    if (!lstatSync(path).isSocket() || (await isAnswered(path))) return;
+    unlinkSync(path);
   } catch {
     // There is none, or it cannot be taken away, and listening says why.
   }
 }
 
+/** Whether somebody listens there. */
+function isAnswered(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once("connect", () => resolve(true));
+    // Somebody who has no time just now is somebody, too.
+    socket.once("error", (error) => resolve(codeOf(error) !== "ECONNREFUSED"));
+    socket.once("connect", () => socket.destroy());
+  });
+}
+
 /** Where a listener listens: both families unless its host or socket_domain says otherwise. */
 export async function addressesOf(
   listener: Pick<ListenerConfiguration, "host" | "bindInterface" | "socketDomain">,
+  warn: (sentence: string) => void = () => undefined,
 ): Promise<readonly [Address, ...Address[]]> {
   const { host, bindInterface, socketDomain } = listener;
-  const family = socketDomain === "ipv4" ? 4 : socketDomain === "ipv6" ? 6 : 0;
-  const found =
-    bindInterface !== undefined
-      ? interfaceAddresses(bindInterface)
-      : host === undefined
-        ? ANY
-        : await resolved(host);
-  const wanted = found.filter((address) => family === 0 || address.family === family);
-  const [first, ...others] = wanted;
+  const found = host === undefined ? ANY : await resolved(host);
+  const wanted = found.filter(({ family }) => (socketDomain ?? `ipv${family}`) === `ipv${family}`);
+  if (wanted.length === 0) {
+    const why = "Error creating listener: Address family for hostname not supported.";
+    throw new StartFailure(1, why);
+  }
+  const [first, ...others] =
+    bindInterface === undefined ? wanted : onInterface(bindInterface, wanted, warn);
   if (first !== undefined) return [first, ...others];
-  throw new StartFailure(1, "Error creating listener: Name or service not known.");
+  throw new StartFailure(1, `Error: Interface ${bindInterface} has no address to listen on.`);
 }
 
 const ANY: readonly Address[] = [
@@ -318,14 +386,21 @@ async function resolved(host: string): Promise<Address[]> {
   }
 }
 
-/** The addresses of an interface (bind_interface). */
-function interfaceAddresses(name: string): Address[] {
-  const addresses = networkInterfaces()[name];
-  if (addresses === undefined) {
-    throw new StartFailure(1, `Error: Interface ${name} not found.`);
-  }
-  return addresses.map(({ address, family, scopeid }) => ({
-    address: scopeid ? `${address}%${name}` : address,
-    family: family === "IPv6" ? 6 : 4,
-  }));
+/** The addresses of an interface (bind_interface), of the families of those that are wanted. */
+function onInterface(
+  name: string,
+  wanted: readonly Address[],
+  warn: (sentence: string) => void,
+): Address[] {
+  const own = networkInterfaces()[name] ?? [];
+  return [...new Set(wanted.map(({ family }) => family))].flatMap((family) => {
+    const those = own.filter((address) => address.family === `IPv${family}`);
+    if (those.length === 0) {
+      warn(`Warning: Interface ${name} does not support IPv${family} configuration.`);
+    }
+    return those.map(({ address, scopeid }) => ({
+      address: scopeid ? `${address}%${name}` : address,
+      family,
+    }));
+  });
 }

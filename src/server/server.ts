@@ -5,10 +5,11 @@
 import { randomBytes } from "node:crypto";
 import { Broker } from "../broker/broker.ts";
 import { BufferPool } from "../core/base/out-buffer.ts";
+import type { KeyLog } from "../io/key-log.ts";
 import { ProcessMemory } from "../io/memory.ts";
 import { TurnLoop } from "../io/turn.ts";
 import type { Configuration } from "../options/conf/configuration.ts";
-import { StartFailure } from "./failure.ts";
+import { StartFailure, systemWords } from "./failure.ts";
 import { type HttpAnswerer, Listeners } from "./listeners.ts";
 import type { LogSinks } from "./log-sinks.ts";
 import type { Persistence } from "./persistence.ts";
@@ -29,6 +30,8 @@ export interface ServerParts {
   readonly version: string;
   /** Of the process. */
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Where the keys of TLS connections go, for whoever looks into them. */
+  readonly keyLogFile?: string | undefined;
 }
 
 export class RunningServer {
@@ -38,6 +41,7 @@ export class RunningServer {
   private readonly log: LogSinks;
   private readonly persistence: Persistence | null;
   private readonly security: Security;
+  private readonly keyLog: KeyLog | null;
   private configuration: Configuration;
   private state: "starting" | "running" | "stopping" = "starting";
 
@@ -45,6 +49,7 @@ export class RunningServer {
     { configuration, env, log, version }: ServerParts,
     kept: Persistence | null,
     plugins: Plugins,
+    keyLog: KeyLog | null,
   ) {
     this.configuration = configuration;
     this.persistence = kept;
@@ -78,9 +83,10 @@ export class RunningServer {
     plugins.start(this.broker, () => this.turn.begin());
     kept?.run(this.turn);
     this.autosave();
-    this.listeners = new Listeners(this.broker, this.turn, new BufferPool(), log, () =>
-      this.makeAnswerer(),
-    );
+    this.keyLog = keyLog;
+    const onKeyLog = keyLog === null ? undefined : (line: Buffer) => keyLog.write(line);
+    const parts = { log, env, onKeyLog, makeAnswerer: () => this.makeAnswerer() };
+    this.listeners = new Listeners(this.broker, this.turn, new BufferPool(), parts);
     log.setPublisher({
       // After what is going on: a broker that is handing out a message gets no other meanwhile.
       onLines: () => queueMicrotask(() => this.publishLog()),
@@ -94,8 +100,9 @@ export class RunningServer {
    * @throws {StartFailure} What keeps it from starting.
    */
   static async start(parts: ServerParts): Promise<RunningServer> {
+    const keyLog = await openedKeyLog(parts.keyLogFile);
     const plugins = await Plugins.open(parts.configuration, parts);
-    const server = new RunningServer(parts, await openPersistence(parts), plugins);
+    const server = new RunningServer(parts, await openPersistence(parts), plugins, keyLog);
     try {
       await server.listeners.open(parts.configuration);
     } catch (error) {
@@ -150,6 +157,7 @@ export class RunningServer {
     await this.listeners.drained(STOP_GRACE_MS);
     this.turn.finish();
     await this.persistence?.stop();
+    this.keyLog?.close();
   }
 
   /** Why clients cannot be served, a sentence; null when they can. */
@@ -196,4 +204,15 @@ async function openPersistence({ configuration, log }: ServerParts): Promise<Per
   if (configuration.persistence === null) return null;
   const { Persistence } = await import("./persistence.ts");
   return Persistence.open(configuration.persistence, log);
+}
+
+async function openedKeyLog(path: string | undefined): Promise<KeyLog | null> {
+  if (path === undefined) return null;
+  const { openKeyLog } = await import("../io/key-log.ts");
+  try {
+    return openKeyLog(path);
+  } catch (error) {
+    const why = systemWords(error);
+    throw new StartFailure(3, `Error: Unable to open the TLS key log ${path}: ${why}.`, error);
+  }
 }

@@ -53,7 +53,7 @@ describe("a unix socket", () => {
     writeFileSync(conf, `listener 0 ${path}\n${STAY}\n`);
     const { status, stderr } = await outcome(startOurs("ts-broker", ["-c", conf]));
     expect(status).toBe(1);
-    expect(stderr).toContain("Error: Address already in use");
+    expect(stderr).toContain("Error binding unix socket: Address already in use");
     expect(existsSync(path)).toBe(true);
   });
 });

@@ -68,9 +68,37 @@ export function makeCertificates(): Certificates {
   };
 }
 
-function fill(folder: string): void {
-  const openssl = (line: string, ...more: string[]) =>
+/** Writes a list of revoked certificates that names these. @returns Its path. */
+export function revoke({ folder }: Certificates, ...names: readonly CertificateName[]): string {
+  const openssl = opensslIn(folder);
+  const by = "-config ca.conf -cert ca.crt -keyfile ca.key";
+  for (const name of names) openssl(`ca ${by} -revoke ${name}.crt`);
+  openssl(`ca ${by} -gencrl -crldays 30 -out revoked.crl`);
+  return join(folder, "revoked.crl");
+}
+
+/**
+ * A certificate for the key "stranger" that is signed with that key, in the name of "client".
+ *
+ * @returns Its path.
+ */
+export function selfSigned({ folder }: Certificates, from: string, until: string): string {
+  const openssl = opensslIn(folder);
+  openssl("req -new -config ca.conf -key stranger.key -out stranger.csr -subj /CN=client");
+  openssl(
+    "ca -batch -config ca.conf -selfsign -keyfile stranger.key -in stranger.csr " +
+      `-out stranger.crt -notext -startdate ${from} -enddate ${until}`,
+  );
+  return join(folder, "stranger.crt");
+}
+
+function opensslIn(folder: string) {
+  return (line: string, ...more: string[]) =>
     execFileSync("openssl", [...line.split(" "), ...more], { cwd: folder, stdio: "pipe" });
+}
+
+function fill(folder: string): void {
+  const openssl = opensslIn(folder);
   const key = (name: string) =>
     openssl(`genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out ${name}.key`);
   writeFileSync(join(folder, "ca.conf"), CONF);

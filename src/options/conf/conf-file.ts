@@ -106,7 +106,11 @@ export class ConfigurationReader {
     throw bad(`${both}\n${this.meetingPlace}`);
   }
 
-  /** Everything read, with the defaults and what command line and environment say. */
+  /**
+   * Everything read, with the defaults and what command line and environment say.
+   *
+   * @throws {UsageError} for options that do not go together, which are in no one place.
+   */
   complete(commandLine: CommandLine, environment: Environment = {}): Configuration {
     // Made of those three tables.
     const values = this.general.values as GeneralValues & PersistenceValues & LogValues;

@@ -3,7 +3,7 @@
  *
  * Keys and units are those of the broker's settings, so that they can be handed on as they are.
  */
-import type { DirectiveValues } from "./directive.ts";
+import { bad, type DirectiveValues } from "./directive.ts";
 import type { GENERAL_DIRECTIVES, SECURITY_DIRECTIVES } from "./general-directives.ts";
 import type { Address, LISTENER_DIRECTIVES } from "./listener-directives.ts";
 import {
@@ -61,6 +61,8 @@ export interface ListenerConfiguration extends Address {
   readonly useUsernameAsClientid: boolean;
   /** Null: it does not speak TLS. */
   readonly tls: TlsConfiguration | null;
+  /** Null: clients come themselves. */
+  readonly proxy: ProxyConfiguration | null;
   /** Paths, from the working directory unless absolute. */
   readonly aclFile: string | undefined;
   readonly passwordFile: string | undefined;
@@ -68,20 +70,31 @@ export interface ListenerConfiguration extends Address {
   readonly plugins: readonly Plugin[];
 }
 
+/** The header of a proxy that connections of a listener begin with. */
+export interface ProxyConfiguration {
+  readonly version: 1 | 2;
+  /** What the client must have shown the proxy, which only version 2 can tell. */
+  readonly requiresTls: boolean;
+  readonly requiresCertificate: boolean;
+  /** Whether the name in the certificate is the client's user name. */
+  readonly identifies: boolean;
+}
+
 /** TLS on a listener; paths are from the working directory unless absolute. */
 export interface TlsConfiguration {
-  readonly certFile: string;
-  readonly keyFile: string;
+  /** Both, or neither where there is `psk`. */
+  readonly certFile: string | undefined;
+  readonly keyFile: string | undefined;
+  readonly psk: { readonly hint: string; readonly file: string | undefined } | null;
   readonly caFile: string | undefined;
   readonly caPath: string | undefined;
   readonly crlFile: string | undefined;
   readonly ciphers: string | undefined;
   readonly tls13Ciphers: string | undefined;
-  readonly minVersion: "TLSv1.2" | "TLSv1.3";
+  readonly minVersion: "TLSv1.1" | "TLSv1.2" | "TLSv1.3";
   readonly requires: boolean;
-  readonly asks: boolean;
   readonly ignoresDates: boolean;
-  /** What of a client's certificate is its user name. */
+  /** What of a client's certificate is its user name; its PSK identity in the place of either. */
   readonly username: "commonName" | "subject" | undefined;
 }
 
@@ -163,7 +176,10 @@ export interface Gathered {
   };
 }
 
-/** @param environment Of it MOSQUITTO_PERSISTENCE_LOCATION counts. */
+/**
+ * @param environment Of it MOSQUITTO_PERSISTENCE_LOCATION counts.
+ * @throws {UsageError} What was told does not go together.
+ */
 export function complete(
   gathered: Gathered,
   commandLine: CommandLine,
@@ -271,32 +287,70 @@ function listenerConfiguration(
     aclFile: security.aclFile,
     passwordFile: security.passwordFile,
     plugins: [...new Set(plugins)].filter(({ kind }) => kind !== "store"),
-    tls: tlsConfiguration(listener.values),
+    tls: tlsConfiguration(listener.values, security),
+    proxy: proxyConfiguration(listener.values),
     websocketsOrigin: listener.values.websocketsOrigin ?? [],
     autoIdPrefix: listenerAutoIdPrefix ?? security.autoIdPrefix ?? "auto-",
   };
 }
 
-/** A listener speaks TLS when it has a certificate; half of one is as good as none. */
-function tlsConfiguration(values: ListenerValues): TlsConfiguration | null {
-  const { certFile, keyFile, caFile, caPath, crlFile, ciphers, tls13Ciphers } = values;
-  if (certFile === undefined && keyFile === undefined) return null;
-  const { useIdentityAsUsername, useSubjectAsUsername } = values;
+/**
+ * A listener speaks TLS when it has a certificate, or a hint for pre-shared keys.
+ *
+ * @throws {UsageError} Its lines do not go together.
+ */
+function tlsConfiguration(
+  values: ListenerValues,
+  { pskFile }: SecurityValues,
+): TlsConfiguration | null {
+  const { certFile, keyFile, pskHint, caFile, caPath, crlFile, ciphers, tls13Ciphers } = values;
+  if ((certFile === undefined) !== (keyFile === undefined)) {
+    throw bad("Error: Both certfile and keyfile must be provided if one of them is set.");
+  }
+  if (certFile === undefined && pskHint === undefined) return null;
+  if (certFile !== undefined && pskHint !== undefined) {
+    throw bad("Error: A listener has either psk_hint, or certfile and keyfile.");
+  }
+  const { useIdentityAsUsername, useSubjectAsUsername, tlsVersion } = values;
   const byCertificate = useSubjectAsUsername ? "subject" : undefined;
   const username = useIdentityAsUsername ? "commonName" : byCertificate;
   return {
-    certFile: certFile ?? "",
-    keyFile: keyFile ?? "",
+    certFile,
+    keyFile,
+    psk: pskHint === undefined ? null : { hint: pskHint, file: pskFile },
     caFile,
     caPath,
     crlFile,
     ciphers,
     tls13Ciphers,
-    minVersion: values.tlsVersion === "tlsv1.3" ? "TLSv1.3" : "TLSv1.2",
-    requires: values.requireCertificate,
-    asks: username !== undefined || caFile !== undefined || caPath !== undefined,
+    minVersion: `TLSv${tlsVersion.slice("tlsv".length) as "1.1" | "1.2" | "1.3"}`,
+    requires: pskHint === undefined && values.requireCertificate,
     ignoresDates: values.disableClientCertDateChecks,
     username,
+  };
+}
+
+/** @throws {UsageError} Its lines do not go together. */
+function proxyConfiguration(values: ListenerValues): ProxyConfiguration | null {
+  const { proxyProtocol: version, certFile, pskHint, useSubjectAsUsername } = values;
+  if (version === undefined) return null;
+  if (version === 2 && (certFile !== undefined || pskHint !== undefined)) {
+    throw bad(
+      "Error: certfile, keyfile and psk_hint cannot be used with enable_proxy_protocol 2: " +
+        "the proxy speaks TLS.",
+    );
+  }
+  if (version === 2 && useSubjectAsUsername) {
+    throw bad("Error: use_subject_as_username cannot be used with enable_proxy_protocol 2.");
+  }
+  if (version === 1 && values.proxyV2RequireTls) {
+    throw bad("Error: proxy_protocol_v2_require_tls needs enable_proxy_protocol 2.");
+  }
+  return {
+    version,
+    requiresTls: values.proxyV2RequireTls,
+    requiresCertificate: version === 2 && values.requireCertificate,
+    identifies: version === 2 && values.useIdentityAsUsername,
   };
 }
 

@@ -426,6 +426,19 @@ export const SECURITY_DIRECTIVES = {
     ].join(" "),
     fallback: undefined,
   }),
+  pskFile: text({
+    name: "psk_file",
+    value: "FILE",
+    group: ACCESS,
+    scope: "security",
+    reload: "yes",
+    text: [
+      "The keys that clients of listeners with psk_hint share with the broker: lines with an",
+      "identity, a colon and the key in hexadecimal. On a reload, clients whose line has changed or",
+      "gone are disconnected.",
+    ].join(" "),
+    fallback: undefined,
+  }),
 } as const;
 
 export const GENERAL_DIRECTIVES = {

@@ -3,11 +3,7 @@
  * with a sentence of their own, so that nobody takes them for a slip of the pen, and never
  * ignored, so that nobody believes in a password file that is not read.
  */
-const TLS = ["tls_engine", "tls_engine_kpass_sha1", "tls_keyform", "psk_hint", "psk_file"];
-
 const ACCESS = ["auth_plugin_deny_special_chars"];
-
-const LISTENER = ["enable_proxy_protocol", "proxy_protocol_v2_require_tls"];
 
 const BRIDGE = [
   "connection",
@@ -61,12 +57,7 @@ const BRIDGE = [
   "bridge_psk",
 ];
 
-export const LATER_NAMES: ReadonlySet<string> = new Set([
-  ...TLS,
-  ...ACCESS,
-  ...LISTENER,
-  ...BRIDGE,
-]);
+export const LATER_NAMES: ReadonlySet<string> = new Set([...ACCESS, ...BRIDGE]);
 
 /** Whether `name` is such an option. */
 export function isLater(name: string): boolean {

@@ -177,6 +177,39 @@ export const LISTENER_DIRECTIVES = {
     ].join(" "),
     fallback: undefined,
   }),
+  proxyProtocol: {
+    name: "enable_proxy_protocol",
+    value: "1|2",
+    group: LISTENERS,
+    scope: "listener",
+    reload: "listener",
+    needsListener: true,
+    text: [
+      "Whether every connection begins with a header of PROXY protocol 1, or of 2, in which a",
+      "proxy such as HAProxy says for whom it speaks. Connections without one are closed. The",
+      "address in the log is the client's then. With 2 the proxy may tell of the client's TLS:",
+      "use_identity_as_username and require_certificate go by what it says. Only a proxy may be",
+      "able to reach such a listener.",
+    ].join(" "),
+    read({ word }) {
+      if (word === "") throw empty("enable_proxy_protocol");
+      if (word === "1" || word === "2") return word === "1" ? 1 : 2;
+      throw bad(`Error: Invalid enable_proxy_protocol value (${word}), it must be 1 or 2.`);
+    },
+    fallback: undefined,
+  } as Directive<1 | 2 | undefined>,
+  proxyV2RequireTls: boolean({
+    name: "proxy_protocol_v2_require_tls",
+    group: LISTENERS,
+    scope: "listener",
+    reload: "listener",
+    needsListener: true,
+    text: [
+      "With enable_proxy_protocol 2, whether clients must have come to the proxy by TLS. The",
+      "default is false.",
+    ].join(" "),
+    fallback: false,
+  }),
   websocketsOrigin: {
     name: "websockets_origin",
     value: "ORIGIN",

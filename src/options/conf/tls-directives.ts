@@ -30,6 +30,26 @@ function list(name: string, what: string): Directive<string | undefined> {
   });
 }
 
+/** What Node cannot do is refused: a key that is not used must not be taken for one that is. */
+function engine(name: string, value: string): Directive<undefined> {
+  return {
+    name,
+    value,
+    group: GROUP,
+    scope: "listener",
+    reload: "no",
+    text: "Refused, because Node.js has no OpenSSL engines.",
+    read({ word }) {
+      throw word === "" ? empty(name) : noEngine(name);
+    },
+    fallback: undefined,
+  };
+}
+
+function noEngine(what: string) {
+  return bad(`Error: '${what}' cannot be carried out: Node.js has no OpenSSL engines.`);
+}
+
 export const TLS_DIRECTIVES = {
   certFile: path(
     "certfile",
@@ -65,19 +85,50 @@ export const TLS_DIRECTIVES = {
     text: "The oldest version of TLS that is spoken: tlsv1.2, the default, or tlsv1.3.",
     read({ word }) {
       if (word === "") throw empty("tls_version");
-      if (word === "tlsv1.2" || word === "tlsv1.3") return word;
+      // The oldest is taken for the sake of old files, and not offered.
+      if (word === "tlsv1.2" || word === "tlsv1.3" || word === "tlsv1.1") return word;
       throw bad(`Error: Unsupported tls_version "${word}".`);
     },
     fallback: "tlsv1.2",
-  } as Directive<"tlsv1.2" | "tlsv1.3">,
+  } as Directive<"tlsv1.1" | "tlsv1.2" | "tlsv1.3">,
+  tlsKeyForm: {
+    name: "tls_keyform",
+    value: "pem",
+    group: GROUP,
+    scope: "listener",
+    reload: "no",
+    text: "The form of keyfile, which is pem: Node.js has no OpenSSL engines to hold keys.",
+    read({ word }) {
+      if (word === "") throw empty("tls_keyform");
+      if (word === "pem") return undefined;
+      if (word === "engine") throw noEngine("tls_keyform engine");
+      throw bad(`Error: Invalid tls_keyform value (${word}).`);
+    },
+    fallback: undefined,
+  } as Directive<undefined>,
+  tlsEngine: engine("tls_engine", "ENGINE"),
+  tlsEnginePassword: engine("tls_engine_kpass_sha1", "SHA1"),
+  pskHint: text({
+    name: "psk_hint",
+    value: "HINT",
+    group: GROUP,
+    scope: "listener",
+    reload: "listener",
+    text: [
+      "Has the listener speak TLS with keys that clients share with it, those of psk_file, instead",
+      "of certificates. HINT is sent to clients. It is TLS 1.2 then, with the cipher suites of",
+      "ciphers that are for such keys, or all of them.",
+    ].join(" "),
+    fallback: undefined,
+  }),
   useIdentityAsUsername: boolean({
     name: "use_identity_as_username",
     group: GROUP,
     scope: "listener",
     reload: "listener",
     text: [
-      "Whether the common name of a client's certificate is its user name; no password is asked",
-      "for then. The default is false.",
+      "Whether the common name of a client's certificate, or its PSK identity, is its user name; no",
+      "password is asked for then. The default is false.",
     ].join(" "),
     fallback: false,
   }),

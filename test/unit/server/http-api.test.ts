@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Access, Authenticator } from "../../../src/broker/world.ts";
-import type { HttpAnswer } from "../../../src/io/http-listen.ts";
+import type { HttpAnswer } from "../../../src/io/http-accept.ts";
 import type { ListenerConfiguration } from "../../../src/options/conf/configuration.ts";
 import { HttpApi, type HttpApiParts, readPath } from "../../../src/server/http-api.ts";
 

@@ -159,6 +159,56 @@ describe("listeners", () => {
   });
 });
 
+describe("TLS and proxies", () => {
+  const only = (text: string) => read(`listener 1\n${text}\n`).configuration.listeners[0]!;
+
+  it("take certificates, or keys that clients share, whose file may be each listener's", () => {
+    expect(only("certfile c\nkeyfile k").tls).toMatchObject({ certFile: "c", psk: null });
+    const text =
+      "per_listener_settings true\nlistener 1\npsk_hint h\npsk_file one\nlistener 2\npsk_hint i\n" +
+      "tls_keyform pem\n";
+    const psks = read(text).configuration.listeners.map(({ tls }) => tls?.psk);
+    expect(psks).toEqual([
+      { hint: "h", file: "one" },
+      { hint: "i", file: undefined },
+    ]);
+    expect(only("psk_file f").tls).toBeNull();
+  });
+
+  it("go by what the proxy says only with PROXY protocol 2", () => {
+    const asked = "require_certificate true\nuse_identity_as_username true";
+    expect(only(`enable_proxy_protocol 2\n${asked}`).proxy).toEqual({
+      version: 2,
+      requiresTls: false,
+      requiresCertificate: true,
+      identifies: true,
+    });
+    expect(only(`enable_proxy_protocol 1\n${asked}`).proxy).toMatchObject({
+      requiresCertificate: false,
+      identifies: false,
+    });
+    expect(only("").proxy).toBeNull();
+  });
+
+  it.each([
+    ["certfile c", "Both certfile and keyfile must be provided if one of them is set."],
+    ["keyfile k", "Both certfile and keyfile must be provided if one of them is set."],
+    ["certfile c\nkeyfile k\npsk_hint x", "A listener has either psk_hint, or certfile and"],
+    ["enable_proxy_protocol 2\ncertfile c\nkeyfile k", "certfile, keyfile and psk_hint cannot be"],
+    ["enable_proxy_protocol 2\npsk_hint h", "certfile, keyfile and psk_hint cannot be used with"],
+    ["enable_proxy_protocol 2\nuse_subject_as_username true", "use_subject_as_username cannot be"],
+    ["enable_proxy_protocol 1\nproxy_protocol_v2_require_tls true", "proxy_protocol_v2_require_t"],
+    ["enable_proxy_protocol 3", "Invalid enable_proxy_protocol value (3), it must be 1 or 2."],
+    ["tls_keyform engine", "'tls_keyform engine' cannot be carried out: Node.js has no OpenSSL"],
+    ["tls_keyform der", "Invalid tls_keyform value (der)."],
+    ["tls_engine pkcs11", "'tls_engine' cannot be carried out: Node.js has no OpenSSL engines."],
+    ["tls_engine_kpass_sha1 x", "'tls_engine_kpass_sha1' cannot be carried out: Node.js has no"],
+    ["tls_version tlsv1", 'Unsupported tls_version "tlsv1".'],
+  ])("are refused where lines do not go together: %j", (text, sentence) => {
+    expect(() => only(text)).toThrow(`Error: ${sentence}`);
+  });
+});
+
 describe("logging", () => {
   it("gathers destinations and types, and starts anew at none", () => {
     const text = "log_dest stdout\nlog_dest file /a b\nlog_type error\nlog_type debug\n";
@@ -234,13 +284,11 @@ describe("a line that cannot be", () => {
   });
 
   it.each([
-    ["psk_file /x", "psk_file"],
     ["auth_plugin_deny_special_chars true", "auth_plugin_deny_special_chars"],
     ["connection x", "connection"],
     ["enable_control_api true", "enable_control_api true"],
     ["log_dest dlt", "log_dest dlt"],
     ["log_dest syslog", "log_dest syslog"],
-    ["listener 1\npsk_hint x", "psk_hint"],
   ])("is refused and not ignored when it comes later: %s", (text, what) => {
     expect(refusalOf(`${text}\n`)).toContain(
       `Error: '${what}' is not supported yet by this version of ts-broker.\nError found at t.conf:`,

@@ -1,14 +1,14 @@
 /**
- * MQTT over WebSocket on the broker's side (MQTT 5.0 §6, RFC 6455): an HTTP server whose upgrades
- * become sockets that a link is made of. Loaded only where a listener asks for it.
+ * MQTT over WebSocket on the broker's side (MQTT 5.0 §6, RFC 6455), over a stream that came in,
+ * secured or not. Loaded only where a listener asks for it.
  *
  * What a turn writes is one binary frame; what frames hold is read as one stream of bytes, for
  * packets need not begin or end where frames do [MQTT5-6.0.0-2].
  */
-import { createServer, type IncomingMessage, type Server, type ServerOptions } from "node:http";
+import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { Socket } from "node:net";
 import { type WebSocket, WebSocketServer } from "ws";
-import { type LinkSocket, type ListenTarget, listening } from "./tcp-listen.ts";
+import type { LinkSocket } from "./tcp-listen.ts";
 
 export interface WebSocketLimits {
   /** Bytes of a request's header; a longer one is refused with 431. */
@@ -35,55 +35,78 @@ const UNSUPPORTED_DATA = 1003;
 /** As long as a browser takes to answer. */
 const CLOSE_MS_MAX = 2000;
 
-/**
- * Listens on `target`.
- *
- * @param isOrigin Whether a page from there may connect; undefined where none is named.
- * @param makeServer Makes the HTTP server, which may be one behind TLS.
- * @throws The system's error, such as EADDRINUSE.
- */
-export function listenWebSocket(
-  target: ListenTarget,
-  limits: WebSocketLimits,
-  isOrigin: (origin: string | undefined) => boolean,
-  onAccepted: (accepted: AcceptedWebSocket) => void,
-  onRefused: (error: Error) => void,
-  makeServer: (options: ServerOptions) => Server = createServer,
-): Promise<Server> {
-  const upgrades = new WebSocketServer({
-    noServer: true,
-    clientTracking: false,
-    perMessageDeflate: false,
-    maxPayload: limits.frameBytesMax,
-    handleProtocols: (offered) => SUBPROTOCOLS.find((name) => offered.has(name)) ?? false,
-  });
-  const server = makeServer({
-    noDelay: target.noDelay,
-    maxHeaderSize: limits.headerBytesMax,
-    headersTimeout: limits.requestTimeoutMs,
-    requestTimeout: limits.requestTimeoutMs,
-    connectionsCheckingInterval: Math.min(limits.requestTimeoutMs, 5_000),
-  });
-  server.on("request", (_request, response) => {
-    response.writeHead(426, { Connection: "close", Upgrade: "websocket" });
-    response.end("This is an MQTT broker: it speaks WebSocket only.\n");
-  });
-  server.on("upgrade", (request: IncomingMessage, stream: Socket, head: Buffer) => {
+/** Answers requests for WebSocket on the streams of one listener. */
+export class WebSocketAcceptor {
+  private readonly limits: WebSocketLimits;
+  private readonly isOrigin: (origin: string | undefined) => boolean;
+  private readonly onAccepted: (accepted: AcceptedWebSocket) => void;
+  private readonly upgrades: WebSocketServer;
+  /** Never listens: it is handed its streams. */
+  private readonly server: Server;
+  /** Streams whose request has no answer yet, with the timers that end them. */
+  private readonly asking = new Map<Socket, NodeJS.Timeout>();
+
+  /** @param isOrigin Whether a page from there may connect; undefined where none is named. */
+  constructor(
+    limits: WebSocketLimits,
+    isOrigin: (origin: string | undefined) => boolean,
+    onAccepted: (accepted: AcceptedWebSocket) => void,
+  ) {
+    this.limits = limits;
+    this.isOrigin = isOrigin;
+    this.onAccepted = onAccepted;
+    this.upgrades = new WebSocketServer({
+      noServer: true,
+      clientTracking: false,
+      perMessageDeflate: false,
+      maxPayload: limits.frameBytesMax,
+      handleProtocols: (offered) => SUBPROTOCOLS.find((name) => offered.has(name)) ?? false,
+    });
+    this.server = createServer({ maxHeaderSize: limits.headerBytesMax });
+    this.server.on("request", (_request, response) => {
+      response.writeHead(426, { Connection: "close", Upgrade: "websocket" });
+      response.end("This is an MQTT broker: it speaks WebSocket only.\n");
+    });
+    this.server.on("upgrade", (request: IncomingMessage, stream: Socket, head: Buffer) => {
+      this.onUpgrade(request, stream, head);
+    });
+  }
+
+  /** Reads the request that comes over a stream. */
+  take(stream: Socket): void {
+    const timer = setTimeout(() => stream.destroy(), this.limits.requestTimeoutMs);
+    this.asking.set(stream, timer);
+    stream.once("close", () => this.onAnswered(stream));
+    this.server.emit("connection", stream);
+    stream.resume();
+  }
+
+  /** Ends what asks for WebSocket and has no answer yet. */
+  close(): void {
+    for (const stream of this.asking.keys()) stream.destroy();
+  }
+
+  private onUpgrade(request: IncomingMessage, stream: Socket, head: Buffer): void {
     stream.on("error", () => undefined);
-    const refusal = refusalOf(request, isOrigin);
+    const refusal = refusalOf(request, this.isOrigin);
     if (refusal !== undefined) {
       stream.end(`HTTP/1.1 ${refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
       return;
     }
-    upgrades.handleUpgrade(request, stream, head, (socket) => {
-      onAccepted({
+    this.upgrades.handleUpgrade(request, stream, head, (socket) => {
+      this.onAnswered(stream);
+      this.onAccepted({
         stream,
         open: (onChunk) => new FramedSocket(socket, stream, onChunk),
         destroy: () => socket.terminate(),
       });
     });
-  });
-  return listening(server, target, onRefused);
+  }
+
+  private onAnswered(stream: Socket): void {
+    clearTimeout(this.asking.get(stream));
+    this.asking.delete(stream);
+  }
 }
 
 /** The status line for a request that is turned away. */

@@ -5,17 +5,10 @@
  * What a peer sends beyond the head of its request is never kept: a request with a body is answered
  * and its connection closed. What cannot be read is answered by Node (400, 408, 431).
  */
-import {
-  createServer,
-  type IncomingMessage,
-  type Server,
-  type ServerOptions,
-  type ServerResponse,
-} from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { pipeline } from "node:stream";
 import { openBelow } from "./served-file.ts";
-import { type ListenTarget, listening } from "./tcp-listen.ts";
 
 export interface HttpLimits {
   /** Bytes of a request's head; a longer one is refused with 431. */
@@ -59,38 +52,52 @@ export interface HttpEvents {
   /** Whether one more connection may be; if not it is closed at once. */
   admits(socket: Socket): boolean;
   onRequest(request: HttpRequest): Promise<HttpAnswer>;
-  /** A request could not be answered, or a connection not be taken. */
+  /** A request could not be answered. */
   onError(error: unknown): void;
 }
 
-/**
- * Listens on `target`.
- *
- * @param makeServer Makes the HTTP server, which may be one behind TLS.
- * @throws The system's error, such as EADDRINUSE.
- */
-export function listenHttp(
-  target: ListenTarget,
-  limits: HttpLimits,
-  events: HttpEvents,
-  makeServer: (options: ServerOptions) => Server = createServer,
-): Promise<Server> {
-  const { headerBytesMax, requestTimeoutMs, keepAliveMs, stallMs, requestsMax } = limits;
-  const server = makeServer({
-    noDelay: true,
-    maxHeaderSize: headerBytesMax,
-    headersTimeout: requestTimeoutMs,
-    requestTimeout: requestTimeoutMs,
-    keepAliveTimeout: keepAliveMs,
-    connectionsCheckingInterval: Math.min(requestTimeoutMs, 5_000),
-  });
-  server.timeout = stallMs;
-  server.maxRequestsPerSocket = requestsMax;
-  server.on("connection", (socket: Socket) => {
-    if (!events.admits(socket)) socket.destroy();
-  });
-  server.on("request", (request, response) => void serve(request, response, events));
-  return listening(server, target, events.onError);
+/** Answers requests on the streams of one listener. */
+export class HttpAcceptor {
+  private readonly events: HttpEvents;
+  /** Never listens: it is handed its streams. */
+  private readonly server: Server;
+
+  constructor(limits: HttpLimits, events: HttpEvents) {
+    const { headerBytesMax, requestTimeoutMs, keepAliveMs, stallMs, requestsMax } = limits;
+    this.events = events;
+    this.server = createServer({
+      maxHeaderSize: headerBytesMax,
+      headersTimeout: requestTimeoutMs,
+      requestTimeout: requestTimeoutMs,
+      keepAliveTimeout: keepAliveMs,
+      connectionsCheckingInterval: Math.min(requestTimeoutMs, 5_000),
+    });
+    this.server.timeout = stallMs;
+    this.server.maxRequestsPerSocket = requestsMax;
+    this.server.on("request", (request, response) => void serve(request, response, events));
+    // From then on a server looks after its time limits.
+    this.server.emit("listening");
+  }
+
+  /** Reads the requests that come over a stream, unless it may not be. */
+  take(stream: Socket): void {
+    if (!this.events.admits(stream)) {
+      stream.destroy();
+      return;
+    }
+    this.server.emit("connection", stream);
+    stream.resume();
+  }
+
+  /** Gives up what waits for another request; who has asked gets the answer. */
+  retire(): void {
+    this.server.close();
+  }
+
+  close(): void {
+    this.server.close();
+    this.server.closeAllConnections();
+  }
 }
 
 async function serve(

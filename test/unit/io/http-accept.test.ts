@@ -4,8 +4,9 @@ import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { type HttpAnswer, type HttpEvents, listenHttp } from "../../../src/io/http-listen.ts";
+import { HttpAcceptor, type HttpAnswer, type HttpEvents } from "../../../src/io/http-accept.ts";
 import { openBelow } from "../../../src/io/served-file.ts";
+import { listenTcp } from "../../../src/io/tcp-listen.ts";
 import { waitFor } from "../../support/wait-for.ts";
 
 const LIMITS = {
@@ -42,8 +43,7 @@ afterEach(() => {
 async function serving(limits: Partial<typeof LIMITS> = {}, events: Partial<HttpEvents> = {}) {
   const errors: unknown[] = [];
   const requests: string[] = [];
-  const server = await listenHttp(
-    { port: 0, address: "127.0.0.1", noDelay: true },
+  const acceptor = new HttpAcceptor(
     { ...LIMITS, ...limits },
     {
       admits: () => true,
@@ -55,10 +55,15 @@ async function serving(limits: Partial<typeof LIMITS> = {}, events: Partial<Http
       ...events,
     },
   );
+  const server = await listenTcp(
+    { port: 0, address: "127.0.0.1", noDelay: true },
+    (raw) => acceptor.take(raw),
+    (error) => errors.push(error),
+  );
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("TCP has ports");
   closers.push(() => {
-    server.closeAllConnections();
+    acceptor.close();
     server.close();
   });
   return { port: address.port, errors, requests };

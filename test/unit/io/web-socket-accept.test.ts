@@ -2,8 +2,8 @@
 import { connect } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
-import type { LinkSocket } from "../../../src/io/tcp-listen.ts";
-import { type AcceptedWebSocket, listenWebSocket } from "../../../src/io/web-socket-listen.ts";
+import { type LinkSocket, listenTcp } from "../../../src/io/tcp-listen.ts";
+import { type AcceptedWebSocket, WebSocketAcceptor } from "../../../src/io/web-socket-accept.ts";
 import { waitFor } from "../../support/wait-for.ts";
 
 const LIMITS = { headerBytesMax: 4096, requestTimeoutMs: 30_000, frameBytesMax: 1_000_000 };
@@ -23,27 +23,26 @@ async function serving(
     accepted: AcceptedWebSocket;
     closed: boolean;
   }[] = [];
-  const server = await listenWebSocket(
+  const acceptor = new WebSocketAcceptor({ ...LIMITS, ...limits }, isOrigin, (one) => {
+    const chunks: Buffer[] = [];
+    const socket = one.open((chunk) => void chunks.push(chunk));
+    const entry = { socket, chunks, accepted: one, closed: false };
+    socket.on("close", () => {
+      entry.closed = true;
+    });
+    socket.resume();
+    accepted.push(entry);
+  });
+  const server = await listenTcp(
     { port: 0, address: "127.0.0.1", noDelay: true },
-    { ...LIMITS, ...limits },
-    isOrigin,
-    (one) => {
-      const chunks: Buffer[] = [];
-      const socket = one.open((chunk) => void chunks.push(chunk));
-      const entry = { socket, chunks, accepted: one, closed: false };
-      socket.on("close", () => {
-        entry.closed = true;
-      });
-      socket.resume();
-      accepted.push(entry);
-    },
+    (raw) => acceptor.take(raw),
     () => undefined,
   );
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("TCP has ports");
   closers.push(() => {
     for (const one of accepted) one.accepted.destroy();
-    server.closeAllConnections();
+    acceptor.close();
     server.close();
   });
   const first = () => waitFor("one comes in", () => accepted[0]);
