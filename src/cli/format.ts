@@ -11,13 +11,14 @@
  *   - %D, %P, %j and %J take no width, nor do %q, %r and %U
  */
 import type { ReceivedMessage } from "../client/message.ts";
+import { utf8Bytes } from "../core/base/json-layout.ts";
 import {
   type FieldLetter,
   type FormatLayout,
   type FormatPiece,
   readFormat,
 } from "../options/format.ts";
-import { messageJson, utf8Bytes } from "./json.ts";
+import { messageJson } from "./json.ts";
 import { formatFixed } from "./printf-number.ts";
 import { compileStrftime, isoLocal, zoneOffset } from "./strftime.ts";
 

@@ -5,8 +5,9 @@
  * Text is a byte string, one character for one byte (see `json.ts`).
  */
 import type { ReceivedMessage } from "../client/message.ts";
+import { utf8Bytes } from "../core/base/json-layout.ts";
 import type { Colours } from "./colours.ts";
-import { reprintJson, utf8Bytes } from "./json.ts";
+import { reprintJson } from "./json.ts";
 
 export interface Looks {
   readonly isVerbose: boolean;

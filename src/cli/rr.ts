@@ -149,7 +149,7 @@ class Requesting {
   private async traced(options: object, clientId = ""): Promise<Client> {
     const [{ DebugLines }, { utf8Bytes }] = await Promise.all([
       import("./debug.ts"),
-      import("./json.ts"),
+      import("../core/base/json-layout.ts"),
     ]);
     const lines = new DebugLines(clientId, (line) => this.printout.add(`${utf8Bytes(line)}\n`));
     const client = new Client({ ...options, trace: (packet) => lines.onPacket(packet) });

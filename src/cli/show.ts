@@ -92,7 +92,7 @@ async function forPeople(
 async function losslessly(target: ShowTarget): Promise<Show> {
   const [{ isoTimes }, { utf8Bytes }, { ndjsonLine }, { wallClock }] = await Promise.all([
     import("./format.ts"),
-    import("./json.ts"),
+    import("../core/base/json-layout.ts"),
     import("./ndjson.ts"),
     import("./wall-clock.ts"),
   ]);

@@ -214,7 +214,7 @@ class Subscribing {
 
   private async traced(options: object, clientId = ""): Promise<Client> {
     const { DebugLines } = await import("./debug.ts");
-    const { utf8Bytes } = await import("./json.ts");
+    const { utf8Bytes } = await import("../core/base/json-layout.ts");
     const lines = new DebugLines(clientId, (line) => this.printout.add(`${utf8Bytes(line)}\n`));
     const client = new Client({ ...options, trace: (packet) => lines.onPacket(packet) });
     client.on("connect", (connection) => lines.onConnected(connection.clientId));

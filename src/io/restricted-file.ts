@@ -17,6 +17,15 @@ export function readRestricted(
   warn: (sentence: string) => void,
   mayBeLink: boolean,
 ): string {
+  return readRestrictedBytes(path, warn, mayBeLink).toString("utf8");
+}
+
+/** The same for what is no text, or not in UTF-8. */
+export function readRestrictedBytes(
+  path: string,
+  warn: (sentence: string) => void,
+  mayBeLink: boolean,
+): Buffer {
   const noFollow = mayBeLink ? 0 : (constants.O_NOFOLLOW ?? 0);
   const fd = openSync(path, constants.O_RDONLY | noFollow);
   try {
@@ -31,7 +40,7 @@ export function readRestricted(
     if (own !== undefined && own !== 0 && stat.uid !== own) {
       warn(`Warning: File ${path} is not owned by the user that ts-broker runs as. ${later}`);
     }
-    return readFileSync(fd, "utf8");
+    return readFileSync(fd);
   } finally {
     closeSync(fd);
   }

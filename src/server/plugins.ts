@@ -5,8 +5,7 @@
 import type { Broker } from "../broker/broker.ts";
 import type { AccessPlugin, ControlEndpoint, Log } from "../broker/world.ts";
 import type { Configuration } from "../options/conf/configuration.ts";
-import type { Plugin } from "../options/conf/plugin-lines.ts";
-import { StartFailure } from "./failure.ts";
+import type { Plugin, PluginValues } from "../options/conf/plugin-lines.ts";
 
 /** One at work. */
 export interface RunningPlugin {
@@ -18,6 +17,8 @@ export interface RunningPlugin {
    * @param begin Called before the broker is asked anything outside of a turn.
    */
   start?(broker: Broker, begin: () => void): void;
+  /** Resolves when nothing is under way any more. */
+  stop?(): Promise<void>;
 }
 
 export interface PluginParts {
@@ -45,6 +46,10 @@ export class Plugins {
     for (const plugin of this.running) plugin.start?.(broker, begin);
   }
 
+  async stop(): Promise<void> {
+    for (const plugin of this.running) await plugin.stop?.();
+  }
+
   private add(kind: Plugin["kind"], running: RunningPlugin): void {
     this.running.push(running);
     if (running.access !== undefined) this.access.set(kind, running.access);
@@ -52,7 +57,22 @@ export class Plugins {
   }
 }
 
-async function opened(plugin: Plugin, _parts: PluginParts): Promise<RunningPlugin | undefined> {
+async function opened(plugin: Plugin, parts: PluginParts): Promise<RunningPlugin | undefined> {
   if (plugin.kind !== "dynamicSecurity") return undefined;
-  throw new StartFailure(3, `Error: ${plugin.path} is not supported yet by this version.`);
+  const { openDynamicSecurity } = await import("./dynamic-security-file.ts");
+  const told = plugin.told as PluginValues<"dynamicSecurity">;
+  const security = await openDynamicSecurity(told, parts);
+  if (security === null) return undefined;
+  return {
+    access: security,
+    control: security,
+    start: (broker, begin) =>
+      security.start({
+        begin,
+        onRulesChanged: () => broker.onRulesChanged(),
+        kick: (isMeant) => broker.kick(isMeant),
+        forEachClient: (visit) => broker.forEachClient(visit),
+      }),
+    stop: () => security.stop(),
+  };
 }

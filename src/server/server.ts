@@ -40,6 +40,7 @@ export class RunningServer {
   private readonly listeners: Listeners;
   private readonly log: LogSinks;
   private readonly persistence: Persistence | null;
+  private readonly plugins: Plugins;
   private readonly security: Security;
   private readonly keyLog: KeyLog | null;
   private configuration: Configuration;
@@ -52,6 +53,7 @@ export class RunningServer {
     keyLog: KeyLog | null,
   ) {
     this.configuration = configuration;
+    this.plugins = plugins;
     this.persistence = kept;
     this.log = log;
     const now = performance.now();
@@ -156,6 +158,7 @@ export class RunningServer {
     this.turn.finish();
     await this.listeners.drained(STOP_GRACE_MS);
     this.turn.finish();
+    await this.plugins.stop();
     await this.persistence?.stop();
     this.keyLog?.close();
   }

@@ -112,7 +112,11 @@ function decidingAmong(
 }
 
 /** A pattern with whom it is asked for; null where it needs a user name and there is none. */
-function filledIn(pattern: string, clientId: string, username: string | null): string | null {
+export function filledIn(
+  pattern: string,
+  clientId: string,
+  username: string | null,
+): string | null {
   const levels = pattern.split("/");
   if (username === null && levels.includes("%u")) return null;
   return levels

@@ -76,7 +76,8 @@ export function isSamePassword(one: HashedPassword, other: HashedPassword): bool
   return hashText(one) === hashText(other);
 }
 
-function hashText(password: HashedPassword): string {
+/** A password as it stands in a line, and in the files of dynamic security. */
+export function hashText(password: HashedPassword): string {
   const { salt, hash } = password;
   switch (password.kind) {
     case "pbkdf2":
@@ -92,7 +93,7 @@ function hashText(password: HashedPassword): string {
 }
 
 /** @throws {PasswordFileError} */
-function readHash(text: string, username: string): HashedPassword {
+export function readHash(text: string, username: string): HashedPassword {
   const parts = text.split("$");
   if (text === "") throw bad("Invalid password hash", username);
   if (text.startsWith("$7$")) {

@@ -70,3 +70,20 @@ export function filterMatches(filter: string, topic: string): boolean {
   }
   return wants.length === has.length;
 }
+
+/**
+ * Whether whatever `filter` matches `wide` matches too; both are compared as they are written, a
+ * share's prefix like any other levels. Topics that begin with `$` are no exception here, as they
+ * are not with mosquitto.
+ */
+export function filterCovers(wide: string, filter: string): boolean {
+  const wants = wide.split("/");
+  const has = filter.split("/");
+  for (let i = 0; i < wants.length; i++) {
+    const want = wants[i]!;
+    // `a/#` covers `a` as well.
+    if (want === "#") return true;
+    if (i >= has.length || has[i] === "#" || (want !== "+" && want !== has[i])) return false;
+  }
+  return wants.length === has.length;
+}
