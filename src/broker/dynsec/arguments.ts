@@ -5,6 +5,10 @@ import { type Json, JsonObject, textOf } from "../../core/base/json-tree.ts";
 import { isValidString } from "../../core/codec/utf8.ts";
 import { PRIORITY_NONE, priorityOf } from "./ranked.ts";
 
+/** Of a C int. */
+const INT_MIN = -(2 ** 31);
+const INT_MAX = 2 ** 31 - 1;
+
 /** Why a command is not carried out. The message is mosquitto's, which programs compare. */
 export class CommandError extends Error {
   override readonly name = "CommandError";
@@ -76,10 +80,11 @@ export class Arguments {
     return typeof value === "boolean" ? value : undefined;
   }
 
-  /** A whole number, as C makes one of a fraction. */
+  /** A whole number, as C makes one of any other. */
   whole(key: string, fallback: number): number {
     const value = this.object.get(key);
-    return typeof value === "number" ? Math.trunc(value) + 0 : fallback;
+    if (typeof value !== "number") return fallback;
+    return Math.max(INT_MIN, Math.min(Math.trunc(value), INT_MAX)) + 0;
   }
 
   priority(fallback: number = PRIORITY_NONE): number {

@@ -81,7 +81,13 @@ export function readRequest(payload: Buffer, commandsMax: number = COMMANDS_MAX)
   const commands = root instanceof JsonObject ? root.get("commands") : undefined;
   if (!Array.isArray(commands)) return refusedWhole("Invalid/missing commands");
   if (commands.length > commandsMax) return refusedWhole("Too many commands");
-  const parts = commands.map(partOf);
+  const parts: (Asked | Refused)[] = [];
+  for (const command of commands) {
+    const part = partOf(command);
+    parts.push(part);
+    // mosquitto reads no further.
+    if (!isAsked(part) && part.error === INVALID_CORRELATION) break;
+  }
   const passwords = parts.flatMap((part) =>
     isAsked(part) && part.password !== null ? [part.password] : [],
   );
