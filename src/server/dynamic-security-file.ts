@@ -2,8 +2,8 @@
  * The file of dynamic security on disk: read or made at the start, and written after each change
  * (mosquitto-2.1 e.1).
  *
- * What is written goes to a file beside it first, which then takes its place: there is always a whole
- * one. Nobody but the owner reads it.
+ * What is written goes to a file beside it first, which then takes its place: there is always a
+ * whole one. Nobody but the owner reads it.
  */
 import { randomBytes } from "node:crypto";
 import { open, rename, rm } from "node:fs/promises";

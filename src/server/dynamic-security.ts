@@ -2,9 +2,9 @@
  * Dynamic security at work (mosquitto-2.1 e.1): clients, groups and roles that decide who comes in
  * and does what, and the requests that change them while the broker runs.
  *
- * Requests are carried out one after another, in the order in which they came, whatever each has to
- * wait for: the hashing of its passwords before, the file after. An answer says what is in the file,
- * unless the file cannot be written, which the log says.
+ * Requests are carried out one after another, in the order in which they came, whatever each has
+ * to wait for: the hashing of its passwords before, the file after. An answer says what is in the
+ * file, unless the file cannot be written, which the log says.
  */
 import type { HashedPassword } from "../broker/access/passwords.ts";
 import { judge } from "../broker/dynsec/decision.ts";

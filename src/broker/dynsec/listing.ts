@@ -1,6 +1,6 @@
 /**
- * Clients, groups and roles as answers show them, and long lists in parts. Byte strings, laid out as
- * mosquitto does it.
+ * Clients, groups and roles as answers show them, and long lists in parts. Byte strings, laid out
+ * as mosquitto does it.
  */
 import { array, member, object, quoted, utf8Bytes } from "../../core/base/json-layout.ts";
 import type { Arguments } from "./arguments.ts";

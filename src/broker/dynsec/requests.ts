@@ -1,6 +1,6 @@
 /**
- * Requests to dynamic security: JSON with commands in, JSON with an answer to each out, in the words
- * and the layout of mosquitto (mosquitto-2.1 e.1).
+ * Requests to dynamic security: JSON with commands in, JSON with an answer to each out, in the
+ * words and the layout of mosquitto (mosquitto-2.1 e.1).
  *
  * A request is carried out in two steps, for passwords take time to hash: `readRequest` says which
  * there are, and `carryOut` is told what became of them. Requests that come meanwhile wait, so that
