@@ -8,9 +8,15 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     // Many tests start programs, and a process with all threads in it is slow to fork.
     pool: "forks",
+    // Files that run in one process share the modules they import: half the time went in loading
+    // those anew for each file. A test that leaves a module or the environment changed says so by
+    // failing others, and is at fault.
+    isolate: false,
     // One for each core, not one fewer: much of the time goes in waiting for spawned programs.
     maxWorkers: availableParallelism(),
+    // Only for what never ends, also on a machine that is slow and busy.
     testTimeout: 60_000,
+    hookTimeout: 60_000,
     globalSetup: ["test/support/peers.ts", "test/support/statement-share.ts"],
     setupFiles: ["test/support/end-programs.ts"],
   },

@@ -125,6 +125,8 @@ describe.concurrent("ts-pub -l", () => {
       stands(() => program.inputWaiting),
     );
     await sink[Symbol.asyncDispose]();
+    // A signal that comes first would be the reason why the lines are lost.
+    await program.untilError("lost");
     program.signal("SIGINT");
     expect((await program.untilExit()).status).toBe(7);
     expect(program.stderr).toMatch(/^Error: The connection was lost\.\n/);
