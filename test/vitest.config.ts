@@ -17,6 +17,7 @@ export default defineConfig({
     // Only for what never ends, also on a machine that is slow and busy.
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    teardownTimeout: 60_000,
     globalSetup: ["test/support/peers.ts", "test/support/statement-share.ts"],
     setupFiles: ["test/support/end-programs.ts"],
   },

@@ -1,8 +1,7 @@
 /** ts-broker: the broker as a program, with mosquitto's words, log lines and exit statuses. */
-import { readdirSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { type BrokerRequest, type BrokerValues, parseBroker } from "../options/broker.ts";
-import { ConfigurationReader, type Files } from "../options/conf/conf-file.ts";
+import { ConfigurationReader } from "../options/conf/conf-file.ts";
 import type { Configuration, LogConfiguration } from "../options/conf/configuration.ts";
 import { DEFAULT_LOG_TYPES } from "../options/conf/log-directives.ts";
 import { UsageError } from "../options/usage-error.ts";
@@ -12,6 +11,7 @@ import { LogSinks } from "../server/log-sinks.ts";
 import { removePidFile, writePidFile } from "../server/pid-file.ts";
 import { dropPrivileges, setUmask } from "../server/privileges.ts";
 import { RunningServer } from "../server/server.ts";
+import { FILES_AGAIN, FILES_AT_START } from "./conf-files.ts";
 import { type Streams, say, wordsOf } from "./streams.ts";
 import { stampOf } from "./timestamp.ts";
 
@@ -37,11 +37,11 @@ export async function main(io: BrokerStreams): Promise<number> {
   const status = await runCommand(io);
   if (status !== undefined) return status;
   const log = new LogSinks(FIRST_LOG, io, stampOf);
-  const reader = new ConfigurationReader(FILES, (type, text) => log.write(type, text));
+  const reader = new ConfigurationReader(FILES_AT_START, (type, text) => log.write(type, text));
   let request: BrokerRequest;
   let configuration: Configuration;
   try {
-    request = parseBroker(wordsOf(io), (path) => readInto(reader, path));
+    request = parseBroker(wordsOf(io), (path) => reader.readFile(path));
     if (!("values" in request)) return tell(io, request.ask);
     configuration = reader.complete(request.values, io.env);
   } catch (error) {
@@ -73,8 +73,8 @@ async function runCommand(io: BrokerStreams): Promise<number | undefined> {
   const all = wordsOf(io);
   const [first, ...words] = all;
   const configured = (path: string): Configuration => {
-    const reader = new ConfigurationReader(FILES, () => undefined);
-    readInto(reader, path);
+    const reader = new ConfigurationReader(FILES_AT_START, () => undefined);
+    reader.readFile(path);
     return reader.complete({ ports: [], verbose: false, quiet: false }, io.env);
   };
   if (basename(io.argv[1] ?? "") === "mosquitto_passwd") {
@@ -225,8 +225,10 @@ class BrokerProgram {
     this.log.write("information", "Reloading config.");
     if (configFiles.length === 0) return undefined;
     try {
-      const reader = new ConfigurationReader(FILES, (type, text) => this.log.write(type, text));
-      for (const path of configFiles) readInto(reader, path);
+      const reader = new ConfigurationReader(FILES_AGAIN, (type, text) =>
+        this.log.write(type, text),
+      );
+      for (const path of configFiles) reader.readFile(path);
       await server.reload(reader.complete(this.values, this.io.env));
       return undefined;
     } catch (error) {
@@ -273,41 +275,6 @@ class BrokerProgram {
     this.log.write("information", `ts-broker version ${VERSION} terminating`);
   }
 }
-
-/** @throws {UsageError} In mosquitto's words, when the file cannot be read. */
-function readInto(reader: ConfigurationReader, path: string): void {
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(path);
-  } catch {
-    // mosquitto does not say why either.
-    throw new UsageError(
-      "bad-configuration",
-      `Error: Unable to open config file ${path}.`,
-      "nothing",
-    );
-  }
-  reader.readFile(path, bytes);
-}
-
-const FILES: Files = {
-  list(directory) {
-    try {
-      return readdirSync(directory);
-    } catch {
-      // The reader has mosquitto's sentence for it.
-      return undefined;
-    }
-  },
-  read(path) {
-    try {
-      return readFileSync(path);
-    } catch {
-      // As above.
-      return undefined;
-    }
-  },
-};
 
 async function tell(io: Streams, what: "help" | "version"): Promise<number> {
   const { brokerUsageText, brokerVersionText } = await import("./help.ts");

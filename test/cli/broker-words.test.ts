@@ -49,7 +49,7 @@ describe("ts-broker", () => {
     ],
     [["-c"], "Error: -c argument given, but no config file specified."],
     [["-c", "/nonexistent"], "Error: Unable to open config file /nonexistent."],
-    [["-c", "/"], "Error: Unable to open config file /."],
+    [["-c", "/"], "Error: Config file / is a directory."],
     [["--test-config"], "Error: --test-config needs a configuration file, given with -c."],
   ])("refuses %j with status 3, through the log", async (words, sentence) => {
     const result = await broker(...words);

@@ -44,7 +44,6 @@ const FILES: readonly string[] = [
   "#port\n",
   "Port 31901\n",
   "port=31901\n",
-  "\ufeffport 31901\n",
   "x".repeat(300),
   "port\n",
   "port \n",

@@ -9,6 +9,7 @@
  * after the other, add up, as several -c do.
  */
 import { UsageError } from "../usage-error.ts";
+import { type ConfLine, confLines, refuseNul } from "./conf-text.ts";
 import {
   type CommandLine,
   type Configuration,
@@ -22,7 +23,14 @@ import {
   type SecurityValues,
 } from "./configuration.ts";
 import type { NoteType, Rest, Scope } from "./directive.ts";
-import { bad, type DirectiveTable, type DirectiveValues, empty, notYet } from "./directive.ts";
+import {
+  bad,
+  type DirectiveTable,
+  type DirectiveValues,
+  empty,
+  malformed,
+  notYet,
+} from "./directive.ts";
 import { type Entry, findDirective, nearestName } from "./directives.ts";
 import { GENERAL_DIRECTIVES, SECURITY_DIRECTIVES } from "./general-directives.ts";
 import { isLater } from "./later-directives.ts";
@@ -37,8 +45,11 @@ export interface Files {
   /** Names in a directory, in any order; undefined when it cannot be read. */
   list(directory: string): readonly string[] | undefined;
   /** The bytes of a file; undefined when it cannot be read. */
-  read(path: string): Buffer | undefined;
+  read(path: string): Buffer | NoFile | undefined;
 }
+
+/** What is there instead of a file. A stream can be read at the start, and only then. */
+export type NoFile = "directory" | "stream";
 
 export type Noted = (type: NoteType, text: string) => void;
 
@@ -97,9 +108,10 @@ export class ConfigurationReader {
   /**
    * Reads one file, whose options add to those read before.
    *
-   * @throws {UsageError} for the first line that cannot be, with its place.
+   * @param bytes What is in it, when that is known.
+   * @throws {UsageError} for the first line that cannot be, with its place; or there is no file.
    */
-  readFile(path: string, bytes: Buffer): void {
+  readFile(path: string, bytes: Buffer = this.bytesOf(path)): void {
     this.readLines(bytes, (line) => `Error found at ${path}:${line}.`, false);
     if (this.meetingPlace === undefined) return;
     const both = `Error: persistence true cannot stand beside the plugin ${BUILT_IN.store.file}.`;
@@ -149,36 +161,39 @@ export class ConfigurationReader {
   }
 
   private readLines(bytes: Buffer, place: (line: number) => string, included: boolean): void {
-    const texts = bytes.toString("utf8").split("\n");
-    if (texts.some((line) => line.includes("\ufffd"))) refuseNoText(bytes, place);
-    for (const [at, line] of texts.entries()) {
-      try {
+    let number = 1;
+    try {
+      for (const line of confLines(bytes)) {
+        refuseNul(line);
         this.readLine(line, included);
-      } catch (error) {
-        if (!(error instanceof UsageError)) throw error;
-        const hint = error instanceof UnknownNameError ? error.hint : "";
-        const message = `${error.message}\n${place(at + 1)}${hint}`;
-        throw new UsageError(error.code, message, "nothing");
+        if (this.hasTwoStores()) this.meetingPlace ??= place(number);
+        else this.meetingPlace = undefined;
+        number++;
       }
-      if (this.hasTwoStores()) this.meetingPlace ??= place(at + 1);
-      else this.meetingPlace = undefined;
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+      const hint = error instanceof UnknownNameError ? error.hint : "";
+      const message = `${error.message}\n${place(number)}${hint}`;
+      throw new UsageError(error.code, message, "nothing");
     }
   }
 
-  private readLine(line: string, included: boolean): void {
+  private readLine({ text: line, isMalformed }: ConfLine, included: boolean): void {
     if (line.startsWith("#")) return;
     const [, name = "", value = ""] = /^ *([^ ]*)(.*)$/s.exec(line.replace(/[\r\t ]+$/, "")) ?? [];
     if (name === "") return;
     const text = value.trim();
     if (name === "include_dir") {
+      if (isMalformed) throw malformed();
       this.includeDirectory(text, included);
       return;
     }
     const word = text.split(" ", 1)[0]!;
-    const rest = { name, text, word, again: false };
+    const rest = { name, text, word, again: false, isMalformed };
     const entry = findDirective(name);
     if (isPluginOption(name)) {
       this.plugins.readOption(entry, rest);
+      if (isMalformed) throw malformed();
       return;
     }
     if (entry === undefined) {
@@ -194,6 +209,8 @@ export class ConfigurationReader {
       );
     }
     this.apply(entry, rest);
+    // mosquitto takes a path of any bytes here and there; ours are text.
+    if (isMalformed) throw malformed();
   }
 
   private apply(entry: Entry, rest: Rest): void {
@@ -283,10 +300,18 @@ export class ConfigurationReader {
     for (const name of names.filter((file) => file.endsWith(".conf")).sort(byName)) {
       const path = `${directory}/${name}`;
       this.note("information", `Loading config file ${path}`);
-      const bytes = this.files.read(path);
-      if (bytes === undefined) throw bad(`Error: Unable to open config file ${path}.`);
-      this.readLines(bytes, (line) => `Error found at '${path}:${line}'.`, true);
+      this.readLines(this.bytesOf(path), (line) => `Error found at '${path}:${line}'.`, true);
     }
+  }
+
+  private bytesOf(path: string): Buffer {
+    const bytes = this.files.read(path);
+    if (Buffer.isBuffer(bytes)) return bytes;
+    if (bytes === "directory") throw bad(`Error: Config file ${path} is a directory.`);
+    if (bytes === "stream") {
+      throw bad(`Error: Config file ${path} cannot be read again, for it is no regular file.`);
+    }
+    throw bad(`Error: Unable to open config file ${path}.`);
   }
 }
 
@@ -306,21 +331,6 @@ function byName(a: string, b: string): number {
   const [lowerA, lowerB] = [a.toLowerCase(), b.toLowerCase()];
   if (lowerA !== lowerB) return lowerA < lowerB ? -1 : 1;
   return a < b ? -1 : 1;
-}
-
-/** Refuses the first line that is no UTF-8. A replacement character that stands there is fine. */
-function refuseNoText(bytes: Buffer, place: (line: number) => string): void {
-  let start = 0;
-  for (let line = 1; start < bytes.length; line++) {
-    const found = bytes.indexOf(0x0a, start);
-    const end = found < 0 ? bytes.length : found;
-    const own = bytes.subarray(start, end);
-    if (!Buffer.from(own.toString("utf8")).equals(own)) {
-      const message = `Error: Malformed UTF-8 in configuration file.\n${place(line)}`;
-      throw new UsageError("bad-configuration", message, "nothing");
-    }
-    start = end + 1;
-  }
 }
 
 function ownerOf(table: DirectiveTable): Owner {

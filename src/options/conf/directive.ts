@@ -5,6 +5,7 @@
  * Rows turn the rest of a line into a value, and refuse in mosquitto's words. They open, resolve
  * and log nothing: what is to be said when an option is met stands in its `notes`.
  */
+import { isValidString } from "../../core/codec/utf8.ts";
 import { wholeLong } from "../numbers.ts";
 import { UsageError } from "../usage-error.ts";
 
@@ -37,6 +38,8 @@ export interface Rest {
   readonly word: string;
   /** Whether the option has been met before for the same owner. */
   readonly again: boolean;
+  /** Whether the line holds bytes that are no UTF-8. */
+  readonly isMalformed: boolean;
 }
 
 export interface Directive<Value> {
@@ -133,6 +136,7 @@ export function ignored(row: Row<undefined> & { readonly value: string }): Direc
 export function readText(rest: Rest): string {
   if (rest.text === "") throw empty(rest.name);
   if (rest.again) throw bad(`Error: Duplicate ${rest.name} value in configuration.`);
+  if (rest.isMalformed || !isValidString(rest.text)) throw malformed();
   return rest.text;
 }
 
@@ -153,6 +157,11 @@ export function readBoolean(rest: Rest): boolean {
 
 export function empty(name: string): UsageError {
   return bad(`Error: Empty ${name} value in configuration.`);
+}
+
+/** A value that is no string of MQTT: no UTF-8, with a control character, or over 65535 bytes. */
+export function malformed(): UsageError {
+  return bad("Error: Malformed UTF-8 in configuration.");
 }
 
 export function bad(message: string): UsageError {

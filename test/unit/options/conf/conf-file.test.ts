@@ -294,14 +294,6 @@ describe("a line that cannot be", () => {
       `Error: '${what}' is not supported yet by this version of ts-broker.\nError found at t.conf:`,
     );
   });
-
-  it("is refused when it is no text", () => {
-    const bytes = Buffer.concat([Buffer.from("user \ufffd\nuser "), Buffer.from([0xff, 0x0a])]);
-    expect(refusalOf(bytes)).toBe(
-      "Error: Malformed UTF-8 in configuration file.\nError found at t.conf:2.",
-    );
-    expect(refusalOf("user \ufffd\n")).toBeUndefined();
-  });
 });
 
 describe("include_dir", () => {
@@ -335,6 +327,54 @@ describe("include_dir", () => {
     expect(refusalOf("include_dir d\n", unreadable)).toContain(
       "Unable to open config file d/a.conf",
     );
+    expect(refusalOf("include_dir d\n", { list: () => ["a.conf"], read: () => "directory" })).toBe(
+      "Error: Config file d/a.conf is a directory.\nError found at t.conf:1.",
+    );
+  });
+});
+
+describe("the text of a file", () => {
+  const MALFORMED = "Error: Malformed UTF-8 in configuration.\nError found at t.conf:1.";
+
+  it("may have a byte order mark of UTF-8, and lines of any kind and length", () => {
+    const long = "x".repeat(65_535);
+    const text = `\ufeff# hello\r\n\r\n\t\r\n${"#".repeat(300_000)}\npid_file ${long}`;
+    expect(read(text).configuration.general.pidFile).toBe(long);
+    expect(read("").configuration.general.pidFile).toBeUndefined();
+    // Not in the middle, where it is a letter like others.
+    expect(refusalOf("\n\ufeffport 1\n")).toContain('variable "\ufeffport"');
+  });
+
+  it("may be anything in a comment, and must be UTF-8 in a value", () => {
+    expect(refusalOf(Buffer.from("# caf\xe9\nuser a\n", "latin1"))).toBeUndefined();
+    for (const line of ["user caf\xe9", "log_dest file /tmp/\xe9", "listener 1 caf\xe9"]) {
+      expect(refusalOf(Buffer.from(line, "latin1")), line).toBe(MALFORMED);
+    }
+    const twice = "Error: Duplicate user value in configuration.\nError found at t.conf:2.";
+    expect(refusalOf(Buffer.from("user a\nuser \xe9\n", "latin1"))).toBe(twice);
+    expect(refusalOf("user \ufffd\n")).toBeUndefined();
+  });
+
+  it("has values that are strings of MQTT", () => {
+    const values = ["a\x01b", "a\tb", "a\x7f", "a\x80b", "a\uffff", "a\ufdd0", "x".repeat(65_536)];
+    for (const value of values) expect(refusalOf(`user ${value}\n`)).toBe(MALFORMED);
+  });
+
+  it.each([
+    ["\xff\xfep\0o\0r\0t\0", "UTF-16"],
+    ["\xfe\xff\0p\0o\0r\0t", "UTF-16"],
+    ["p\0o\0r\0t\0 \x001\0\n\0", "UTF-16LE"],
+    ["\0p\0o\0r\0t\0 \x001\0\n", "UTF-16BE"],
+  ])("is not UTF-16, as %j is", (text, encoding) => {
+    expect(refusalOf(Buffer.from(text, "latin1"))).toBe(
+      `Error: The configuration file is in ${encoding} and must be in UTF-8: convert it, for ` +
+        `instance with \`iconv -f ${encoding} -t UTF-8\`.\nError found at t.conf:1.`,
+    );
+  });
+
+  it.each(["#\0", "user a\0b", "\0", "max_qos 1\0"])("holds no NUL, as %j does", (line) => {
+    const refusal = "Error: NUL byte in configuration file.\nError found at t.conf:2.";
+    expect(refusalOf(`# one\n${line}\nuser b\n`)).toBe(refusal);
   });
 });
 
@@ -385,7 +425,7 @@ function read(text: string, commandLine = PLAIN, files = NO_FILES) {
 }
 
 /** What a file is refused with; undefined when it is good. Any other error escapes. */
-function refusalOf(text: string | Buffer, files = NO_FILES): string | undefined {
+function refusalOf(text: string | Buffer, files: Files = NO_FILES): string | undefined {
   try {
     new ConfigurationReader(files, () => {}).readFile("t.conf", Buffer.from(text as string));
     return undefined;
