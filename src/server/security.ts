@@ -74,23 +74,21 @@ export class Security implements Authenticator, Access {
   }
 
   /**
-   * Reads the files again.
+   * Reads the files again; nothing changes before the answer is called.
    *
-   * @returns Whether a client that is connected may stay: one whose password changed may not.
-   * @throws {StartFailure} A file cannot be read or understood; everything stays as it was.
+   * What it returns says whether a client that is connected may stay: one whose line is another
+   * now may not. ~ mosquitto asks the passwords of those that are connected again, and keeps them
+   * for that in memory. We forget a password once it has been checked, so that a new hash of the
+   * same one has its client connect anew.
+   *
+   * @throws {StartFailure} A file cannot be read or understood.
    */
-  reload(configuration: Configuration): (source: Source) => boolean {
-    const before = this.rules;
-    this.rules = this.read(configuration);
-    return ({ username, port }) => {
-      const [then, now] = [rulesAt(before, port), rulesAt(this.rules, port)];
-      if (username === null || now === null || now.logins.length === 0) {
-        return now?.allowAnonymous !== false;
-      }
-      const [old, known] = [sourceOf(then, username), sourceOf(now, username)];
-      // In no file: a plugin has let it in, and sees to it itself.
-      if (old === undefined && known === undefined) return now.logins.some(isPlugin);
-      return old !== undefined && known?.agrees(old, username) === true;
+  reloading(configuration: Configuration): () => (source: Source) => boolean {
+    const next = this.read(configuration);
+    return () => {
+      const before = this.rules;
+      this.rules = next;
+      return (source) => this.mayStay(source, before);
     };
   }
 
@@ -119,6 +117,17 @@ export class Security implements Authenticator, Access {
 
   mayUnsubscribe(identity: Identity, filter: string): boolean {
     return this.allows("unsubscribe", identity, filter);
+  }
+
+  private mayStay({ username, port }: Source, before: AllRules): boolean {
+    const [then, now] = [rulesAt(before, port), rulesAt(this.rules, port)];
+    if (username === null || now === null || now.logins.length === 0) {
+      return now?.allowAnonymous !== false;
+    }
+    const [old, known] = [sourceOf(then, username), sourceOf(now, username)];
+    // In no file: a plugin has let it in, and sees to it itself.
+    if (old === undefined && known === undefined) return now.logins.some(isPlugin);
+    return old !== undefined && known?.agrees(old, username) === true;
   }
 
   private allows(wish: Wish, identity: Identity, topic: string): boolean {

@@ -14,7 +14,7 @@ import { type HttpAnswerer, Listeners } from "./listeners.ts";
 import type { LogSinks } from "./log-sinks.ts";
 import type { Persistence } from "./persistence.ts";
 import { Plugins } from "./plugins.ts";
-import { reloaded } from "./reload.ts";
+import { reloaded, waitingIn } from "./reload.ts";
 import { Security } from "./security.ts";
 import { brokerSettings } from "./settings.ts";
 import { treeText } from "./tree.ts";
@@ -129,15 +129,21 @@ export class RunningServer {
         "Error: Listeners cannot be added, changed or removed by a reload.",
       );
     }
-    const reconfigureListeners = await this.listeners.reconfiguring(configuration);
-    const mayStay = this.security.reload(configuration);
-    this.log.open(configuration.log);
-    this.configuration = reloaded(this.configuration, configuration);
+    const next = reloaded(this.configuration, configuration);
+    const reconfigureListeners = await this.listeners.reconfiguring(next);
+    const changeAccess = this.security.reloading(next);
+    this.log.open(next.log);
+    // From here on nothing can fail.
+    const waiting = waitingIn(this.configuration, configuration);
+    this.configuration = next;
     this.turn.begin();
-    this.broker.reconfigure(brokerSettings(this.configuration));
+    this.broker.reconfigure(brokerSettings(next));
     reconfigureListeners();
-    this.broker.onAccessChanged(mayStay);
+    this.broker.onAccessChanged(changeAccess());
     this.autosave();
+    for (const name of waiting) {
+      this.log.write("notice", `The new value of ${name} takes effect at the next start.`);
+    }
   }
 
   /** SIGUSR1: what is on disk goes into one file. */

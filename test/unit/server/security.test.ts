@@ -213,7 +213,7 @@ describe("plugins", () => {
   it("keep whom they have let in when files are read again", () => {
     const configuration = conf(DYNSEC);
     const { security } = withPlugin(configuration);
-    expect(security.reload(configuration)(ANN)).toBe(true);
+    expect(security.reloading(configuration)()(ANN)).toBe(true);
   });
 
   it("are named where a file of theirs is wrong", () => {
@@ -257,7 +257,9 @@ describe("files that are read again", () => {
     const [ann, , eve] = (await import("node:fs")).readFileSync(path, "utf8").split("\n");
     const changed = passwordLine("bob", await hashPassword("pbkdf2", Buffer.from("B"), 1));
     writeFileSync(path, `${ann}\n${changed}\n`);
-    const mayStay = security.reload(configuration);
+    const change = security.reloading(configuration);
+    expect([await login("bob", "b"), await login("bob", "B")]).toEqual([true, false]);
+    const mayStay = change();
     expect(["ann", "bob", "eve"].map((name) => mayStay(source(name)))).toEqual([
       true,
       false,
@@ -276,7 +278,7 @@ describe("files that are read again", () => {
     const { security, login } = secured(configuration);
     writeFileSync(passwords, "");
     writeFileSync(rules, "topic\n");
-    expect(() => security.reload(configuration)).toThrow(StartFailure);
+    expect(() => security.reloading(configuration)).toThrow(StartFailure);
     expect(await login("ann", "a")).toBe(true);
     expect(security.mayReceive(source(null), "a")).toBe(true);
   });
