@@ -130,6 +130,12 @@ const FILES: readonly string[] = [
     `plugin ${STORE}\n${L}${prefix}sync full\n`,
     `per_listener_settings true\nplugin ${STORE}\n${L}${prefix}sync full\n`,
   ]),
+  ...["", " ", " true", " 0", " x", " true\nauth_plugin_deny_special_chars false"].flatMap(
+    (value) => [
+      `auth_plugin_deny_special_chars${value}\n`,
+      `plugin ${STORE}\nauth_plugin_deny_special_chars${value}\n`,
+    ],
+  ),
   "plugin_opt x\n",
   "plugin_optsync x\n",
   `plugin ${STORE}\nper_listener_settings true\n`,

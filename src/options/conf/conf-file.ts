@@ -208,6 +208,10 @@ export class ConfigurationReader {
           `${row.name} option in the configuration file.`,
       );
     }
+    if (row.needsPlugin && this.plugins.all.length === 0) {
+      const missing = "option exists in the config file without an auth_plugin.";
+      throw bad(`Error: An ${row.name} ${missing}`);
+    }
     this.apply(entry, rest);
     // mosquitto takes a path of any bytes here and there; ours are text.
     if (isMalformed) throw malformed();

@@ -57,6 +57,8 @@ export interface Directive<Value> {
   readonly notes?: readonly Note[];
   /** Refused before the first `listener` line. */
   readonly needsListener?: boolean;
+  /** Refused before the first line that names a plugin. */
+  readonly needsPlugin?: boolean;
   /** Throws `UsageError` without the place, which the parser adds. */
   read(rest: Rest, soFar: Value): Value;
   readonly fallback: Value;

@@ -360,6 +360,23 @@ const ACCESS_ROWS = {
     text: "Lets in only clients whose identifier begins with PREFIX. Deprecated.",
     fallback: "",
   }),
+  authPluginDenySpecialChars: {
+    name: "auth_plugin_deny_special_chars",
+    value: "true|false",
+    group: ACCESS,
+    scope: "general",
+    reload: "no",
+    needsPlugin: true,
+    text: [
+      "Accepted below a plugin and without effect: it is for plugins of mosquitto's interfaces 2 to",
+      "4, and none that is built in is one of those.",
+    ].join(" "),
+    read(rest) {
+      readBoolean(rest);
+      return undefined;
+    },
+    fallback: undefined,
+  } as Directive<undefined>,
 } as const;
 
 /** What per_listener_settings makes the listener's. */
@@ -422,7 +439,8 @@ export const SECURITY_DIRECTIVES = {
     text: [
       "Users and their hashed passwords, as ts-broker passwd and mosquitto_passwd write them.",
       "A client that names a user is let in with that user's password only. On a reload, clients",
-      "whose line has changed or gone are disconnected.",
+      "whose line has changed or gone are disconnected, those with a new hash of the same password",
+      "too: it is not kept once it has been checked.",
     ].join(" "),
     fallback: undefined,
   }),

@@ -3,8 +3,6 @@
  * with a sentence of their own, so that nobody takes them for a slip of the pen, and never
  * ignored, so that nobody believes in a password file that is not read.
  */
-const ACCESS = ["auth_plugin_deny_special_chars"];
-
 const BRIDGE = [
   "connection",
   "address",
@@ -57,7 +55,7 @@ const BRIDGE = [
   "bridge_psk",
 ];
 
-export const LATER_NAMES: ReadonlySet<string> = new Set([...ACCESS, ...BRIDGE]);
+export const LATER_NAMES: ReadonlySet<string> = new Set(BRIDGE);
 
 /** Whether `name` is such an option. */
 export function isLater(name: string): boolean {

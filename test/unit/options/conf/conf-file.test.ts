@@ -284,7 +284,6 @@ describe("a line that cannot be", () => {
   });
 
   it.each([
-    ["auth_plugin_deny_special_chars true", "auth_plugin_deny_special_chars"],
     ["connection x", "connection"],
     ["enable_control_api true", "enable_control_api true"],
     ["log_dest dlt", "log_dest dlt"],
