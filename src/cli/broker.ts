@@ -48,6 +48,7 @@ export async function main(io: BrokerStreams): Promise<number> {
     return refuse(io, log, error);
   }
   if (request.ask === "test-config") {
+    await tryFiles(configuration, io, log);
     log.flush();
     await say(io.stdout, "Configuration file is OK.\n");
     return OK;
@@ -274,6 +275,15 @@ class BrokerProgram {
   private sayTerminating(): void {
     this.log.write("information", `ts-broker version ${VERSION} terminating`);
   }
+}
+
+/** --test-config is about the text of a file, as in mosquitto; what it names is worth a warning. */
+async function tryFiles(configuration: Configuration, io: BrokerStreams, log: LogSinks) {
+  const { troubleWith } = await import("../server/trial.ts");
+  const lines = await troubleWith(configuration, { log, env: io.env });
+  if (lines.length === 0) return;
+  log.write("warning", "Warning: With this configuration a broker would not start:");
+  for (const line of lines) log.write("warning", line);
 }
 
 async function tell(io: Streams, what: "help" | "version"): Promise<number> {

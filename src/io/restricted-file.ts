@@ -10,7 +10,7 @@ const WORLD_READABLE = 0o004;
 /**
  * @param warn Told what is wrong with its permissions, a sentence each.
  * @param mayBeLink MOSQUITTO_UNSAFE_ALLOW_SYMLINKS.
- * @throws The system's error.
+ * @throws The system's error, or one with words of ours.
  */
 export function readRestricted(
   path: string,
@@ -26,11 +26,11 @@ export function readRestrictedBytes(
   warn: (sentence: string) => void,
   mayBeLink: boolean,
 ): Buffer {
-  const noFollow = mayBeLink ? 0 : (constants.O_NOFOLLOW ?? 0);
-  const fd = openSync(path, constants.O_RDONLY | noFollow);
+  const fd = opened(path, mayBeLink);
   try {
     const stat = fstatSync(fd);
-    if (stat.isDirectory()) throw Object.assign(new Error("is a directory"), { code: "EISDIR" });
+    if (stat.isDirectory()) throw Object.assign(new Error("Is a directory"), { code: "EISDIR" });
+    if (stat.isFIFO()) throw new Error("Is a pipe");
     const later = "Future versions will refuse to load this file.";
     if ((stat.mode & WORLD_READABLE) !== 0) {
       warn(`Warning: File ${path} has world readable permissions. ${later}`);
@@ -43,5 +43,20 @@ export function readRestrictedBytes(
     return readFileSync(fd);
   } finally {
     closeSync(fd);
+  }
+}
+
+function opened(path: string, mayBeLink: boolean): number {
+  const noFollow = mayBeLink ? 0 : (constants.O_NOFOLLOW ?? 0);
+  // Nobody may write to a pipe, and meanwhile no client would be served.
+  const noWait = constants.O_NONBLOCK ?? 0;
+  try {
+    return openSync(path, constants.O_RDONLY | noFollow | noWait);
+  } catch (error) {
+    // Its words would be of too many levels of links.
+    const isLink = !mayBeLink && (error as NodeJS.ErrnoException).code === "ELOOP";
+    if (!isLink) throw error;
+    const words = "Is a symbolic link, and MOSQUITTO_UNSAFE_ALLOW_SYMLINKS is not set";
+    throw new Error(words, { cause: error });
   }
 }

@@ -28,7 +28,7 @@ import { canHash } from "../io/hash.ts";
 import { readRestricted } from "../io/restricted-file.ts";
 import type { Configuration, ListenerConfiguration } from "../options/conf/configuration.ts";
 import type { Plugin, PluginValues } from "../options/conf/plugin-lines.ts";
-import { StartFailure } from "./failure.ts";
+import { StartFailure, systemWords } from "./failure.ts";
 import { PasswordSource } from "./password-source.ts";
 
 /** What holds at one listener; sources in the order in which they are asked. */
@@ -212,7 +212,8 @@ export class Security implements Authenticator, Access {
     try {
       return readRestricted(path, (warning) => log.write("warning", warning), mayBeLink);
     } catch (error) {
-      throw new StartFailure(3, `${unopened}\n${sentence}`, error);
+      // mosquitto does not say why.
+      throw new StartFailure(3, `${unopened} ${systemWords(error)}.\n${sentence}`, error);
     }
   }
 }

@@ -331,7 +331,8 @@ function pskKeysOf(
   try {
     text = readRestricted(path, warn, mayBeLink);
   } catch (error) {
-    throw new StartFailure(3, `Error: Unable to open pwfile "${path}".\n${sentence}`, error);
+    const unopened = `Error: Unable to open pwfile "${path}". ${systemWords(error)}.`;
+    throw new StartFailure(3, `${unopened}\n${sentence}`, error);
   }
   try {
     return readPskFile(text, path);

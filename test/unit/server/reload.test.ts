@@ -13,6 +13,7 @@ import { DEFAULT_LISTENER, DEFAULT_SETTINGS } from "../../../src/broker/settings
 import { ConfigurationReader } from "../../../src/options/conf/conf-file.ts";
 import type { Configuration } from "../../../src/options/conf/configuration.ts";
 import { DIRECTIVES } from "../../../src/options/conf/directives.ts";
+import { OWN_LIMIT_ROWS } from "../../../src/options/conf/limit-directives.ts";
 import { LogSinks } from "../../../src/server/log-sinks.ts";
 import { reloaded, waitingIn } from "../../../src/server/reload.ts";
 import { RunningServer } from "../../../src/server/server.ts";
@@ -75,6 +76,9 @@ const LISTENER: readonly Row[] = [
   ["http_dir", "n", "/a", "/b"],
   ["websockets_origin", "L", "a", "b"],
   ["use_username_as_clientid", "L", "false", "true"],
+  ["protocol", "L", "mqtt", "websockets"],
+  ["enable_proxy_protocol", "L", "1", "2"],
+  ["proxy_protocol_v2_require_tls", "L", "false", "true"],
 ];
 
 /** On a listener that speaks TLS. */
@@ -93,6 +97,12 @@ const TLS: readonly Row[] = [
   ["disable_client_cert_date_checks", "L", "false", "true"],
 ];
 
+/** On a listener that speaks TLS with keys that are shared. */
+const PSK: readonly Row[] = [
+  ["psk_hint", "L", "a", "b"],
+  ["psk_file", "Y", "/a", "/b"],
+];
+
 /** ~ mosquitto writes its database as a whole each time; ours stays open, where it is. */
 const STORE: readonly Row[] = [
   ["persistence_location", "n", "/a", "/b"],
@@ -101,12 +111,18 @@ const STORE: readonly Row[] = [
   ["autosave_on_changes", "Y", "false", "true"],
 ];
 
+/** Limits of ours, which mosquitto lacks. */
+const OWN: readonly Row[] = Object.values(OWN_LIMIT_ROWS).map(({ name }) => [name, "Y", "7", "8"]);
+
 /** What those that are in no list above do is said by a test of their own, or is nothing. */
 const OTHERS = [
   "enable_control_api",
   "persistence",
   "per_listener_settings",
-  "protocol",
+  // Refused but for one value.
+  "tls_engine",
+  "tls_engine_kpass_sha1",
+  "tls_keyform",
   "retry_interval",
   "dhparamfile",
   "websockets_log_level",
@@ -126,7 +142,7 @@ function configured(...lines: readonly string[]): Configuration {
 }
 
 describe("the table", () => {
-  const known = [...GENERAL, ...ACCESS, ...LISTENER, ...TLS, ...STORE];
+  const known = [...GENERAL, ...OWN, ...ACCESS, ...LISTENER, ...TLS, ...PSK, ...STORE];
 
   it("has the reload column of mosquitto's", () => {
     const columns = new Map(DIRECTIVES.map(({ row }) => [row.name, COLUMNS[row.reload]]));
@@ -144,11 +160,13 @@ describe("a reload", () => {
   const listener = ["listener 1883"];
   const tls = (name: string) =>
     ["certfile /c", "keyfile /k"].filter((line) => !line.startsWith(`${name} `));
+  const hint = (name: string) => (name === "psk_hint" ? [] : ["psk_hint c"]);
   const rows = [
-    ...GENERAL.map((row) => [...row, (line: string) => [line, ...listener]] as const),
+    ...[...GENERAL, ...OWN].map((row) => [...row, (line: string) => [line, ...listener]] as const),
     ...ACCESS.map((row) => [...row, (line: string) => [line, ...listener]] as const),
     ...LISTENER.map((row) => [...row, (line: string) => [...listener, line]] as const),
     ...TLS.map((row) => [...row, (line: string) => [...listener, line, ...tls(row[0])]] as const),
+    ...PSK.map((row) => [...row, (line: string) => [...listener, line, ...hint(row[0])]] as const),
     ...STORE.map((row) => [...row, (line: string) => ["persistence true", line]] as const),
   ];
 
@@ -227,7 +245,7 @@ describe("a running broker", () => {
   const NEW = [
     ...GENERAL.filter(([name]) => !/^(log|pid|user|clientid)/.test(name)),
     ...ACCESS.filter(([name]) => !name.endsWith("_file")),
-    ...LISTENER.filter(([name]) => !/^(bind_|socket_|http_)/.test(name)),
+    ...LISTENER.filter(([name]) => !/^(bind_|socket_|http_|protocol|enable_|proxy_)/.test(name)),
   ].map(([name, , , after]) => `${name} ${after}`);
 
   it("uses what may change, and says what has to wait", async () => {
@@ -242,6 +260,7 @@ describe("a running broker", () => {
       queueQos0Messages: true,
       upgradeOutgoingQos: true,
       messageSizeLimit: 7,
+      memoryLimit: 7,
       persistentClientExpiration: 86_400,
     });
     expect(await settings()).toMatchObject({

@@ -289,9 +289,13 @@ describe("a file that cannot be", () => {
     [
       "acl_file",
       "nowhere",
-      /^Error: Unable to open acl_file "\S+nowhere"\.\nError opening acl file/,
+      /^Error: Unable to open acl_file "\S+nowhere"\. No such file or directory\.\nError opening/,
     ],
-    ["password_file", "nowhere", /^Error: Unable to open pwfile "\S+nowhere"\.\nError opening/],
+    [
+      "password_file",
+      "nowhere",
+      /^Error: Unable to open pwfile "\S+nowhere"\. No such file or directory\.\nError opening/,
+    ],
     ["acl_file", "", /^Error: Unable to open acl_file/],
   ])("%s %j is refused with its name", (option, name, message) => {
     const path = join(directory, name);
