@@ -4,9 +4,10 @@
  * A listener without a host takes both address families, each with a socket of its own.
  */
 import { lookup } from "node:dns/promises";
-import { lstatSync, statSync, unlinkSync } from "node:fs";
+import { existsSync, lstatSync, statSync, unlinkSync } from "node:fs";
 import { connect, type Server, type Socket } from "node:net";
 import { networkInterfaces } from "node:os";
+import { dirname } from "node:path";
 import type { Broker } from "../broker/broker.ts";
 import type { Connection } from "../broker/connection.ts";
 import type { ListenerSettings } from "../broker/settings.ts";
@@ -231,8 +232,11 @@ export class Listeners {
       );
       open.sockets.push(socket);
     } catch (error) {
-      const what = "path" in target ? "Error binding unix socket" : "Error";
-      throw new StartFailure(1, `${what}: ${systemWords(error)}`, error);
+      if (!("path" in target)) throw new StartFailure(1, `Error: ${systemWords(error)}`, error);
+      // Node says EACCES for a folder that is not there, too.
+      const isNowhere = codeOf(error) === "EACCES" && !existsSync(dirname(target.path));
+      const why = systemWords(isNowhere ? { code: "ENOENT" } : error);
+      throw new StartFailure(1, `Error binding unix socket: ${why}`, error);
     }
   }
 
