@@ -4,18 +4,22 @@
  * mosquitto and ts-broker read the same configuration file.
  */
 import { pbkdf2Sync, randomBytes } from "node:crypto";
-import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { passwordLine } from "../../src/broker/access/passwords.ts";
 import { nodeToRun } from "../../src/build/pinned-node.mjs";
+import { hasOpenssl, makeCertificates } from "../support/certificates.ts";
 import { find, mosquitto } from "../support/peers.ts";
 import { freePort, type Program, ROOT, start, untilListening } from "../support/programs.ts";
+import type { Flow } from "./flows.ts";
 
 export interface Broker {
   readonly name: string;
   /** Why it cannot be measured here, if so. */
   readonly missing?: string;
+  /** Whether it reads no configuration file. */
+  readonly isPlain?: boolean;
   /** Whether it keeps sessions on disk. */
   readonly isDurable?: boolean;
   /** The command line, given a port and a configuration file. */
@@ -50,6 +54,7 @@ export const BROKERS: readonly Broker[] = [
   },
   {
     name: "aedes",
+    isPlain: true,
     command: (port) => [nodeToRun(), join(ROOT, "test/bench/aedes-server.mjs"), String(port)],
   },
 ];
@@ -84,12 +89,23 @@ function accessLines(directory: string): string[] {
   return [`password_file ${users}`, `acl_file ${acl}`];
 }
 
-/**
- * A fresh process of `broker` that listens.
- *
- * @param isSecured Whether it asks who comes in, and what they may do.
- */
-export async function run(broker: Broker, cores: number, isSecured = false): Promise<Running> {
+/** Every broker shows the same certificate, whose key whoever it runs as must be able to read. */
+function tlsLines(directory: string): string[] {
+  using made = makeCertificates();
+  if (!hasOpenssl) throw new Error("There is no openssl to make a certificate with.");
+  const [cert, key] = [join(directory, "server.crt"), join(directory, "server.key")];
+  copyFileSync(made.certificate("server"), cert);
+  copyFileSync(made.key("server"), key);
+  for (const path of [cert, key]) chmodSync(path, 0o644);
+  return [`certfile ${cert}`, `keyfile ${key}`];
+}
+
+/** A fresh process of `broker` that listens, as the flow wants it to. */
+export async function run(
+  broker: Broker,
+  cores: number,
+  { isSecured, over }: Pick<Flow, "isSecured" | "over">,
+): Promise<Running> {
   const directory = mkdtempSync(join(tmpdir(), "ts-mqtt-bench-"));
   // Whoever ts-broker goes on as when it was started by root.
   chmodSync(directory, 0o777);
@@ -97,8 +113,12 @@ export async function run(broker: Broker, cores: number, isSecured = false): Pro
   const confFile = join(directory, "broker.conf");
   const kept = [`persistence_location ${directory}`, "persistence true"];
   const lines = [
-    `listener ${port} 127.0.0.1`,
     ...(isSecured ? accessLines(directory) : ["allow_anonymous true"]),
+    `listener ${port} 127.0.0.1`,
+    ...(over === "tls" ? tlsLines(directory) : []),
+    ...(over === "websockets" ? ["protocol websockets"] : []),
+    // mosquitto 2.0 does not start for WebSocket alone.
+    ...(over === "websockets" ? [`listener ${await freePort()} 127.0.0.1`] : []),
     "max_queued_messages 0",
     ...(broker.isDurable ? kept : []),
   ];

@@ -19,6 +19,8 @@ export interface Flow {
   readonly lasts: boolean;
   /** Whether its clients log in, and may do what an ACL file of 50 rules allows. */
   readonly isSecured: boolean;
+  /** What MQTT runs over; brokers that read no configuration file have TCP alone. */
+  readonly over: "tcp" | "tls" | "websockets";
   /** What it tells beside CPU and rate. */
   readonly tells: "delay" | "memory" | "nothing";
 }
@@ -27,7 +29,7 @@ const flow = (
   name: string,
   title: string,
   words: string,
-  rest: Partial<Pick<Flow, "fan" | "count" | "lasts" | "tells" | "isSecured">> = {},
+  rest: Partial<Pick<Flow, "fan" | "count" | "lasts" | "tells" | "isSecured" | "over">> = {},
 ): Flow => ({
   name,
   title,
@@ -36,9 +38,15 @@ const flow = (
   count: "timed",
   lasts: false,
   isSecured: false,
+  over: "tcp",
   tells: "delay",
   ...rest,
 });
+
+const OVER = [
+  ["tls", "TLS", "-L"],
+  ["websockets", "WebSocket", "-W"],
+] as const;
 
 export const FLOWS: readonly Flow[] = [
   flow("q0-one", "QoS 0, one to one", "flow -w 1000"),
@@ -53,6 +61,17 @@ export const FLOWS: readonly Flow[] = [
   flow("q1-pairs", "QoS 1, ten pairs", "flow -P 10 -S 10 -t pair -q 1 -w 1000"),
   flow("q2-pairs", "QoS 2, ten pairs", "flow -P 10 -S 10 -t pair -q 2 -w 1000"),
   flow("v5-q1-pairs", "QoS 1, ten pairs, MQTT 5.0", "flow -5 -P 10 -S 10 -t pair -q 1 -w 1000"),
+  ...OVER.flatMap(([over, name, option]) => [
+    flow(`${over}-one`, `QoS 0, one to one, ${name}`, `flow ${option} -w 1000`, { over }),
+    flow(
+      `${over}-pairs`,
+      `QoS 0, ten pairs, ${name}`,
+      `flow ${option} -P 10 -S 10 -t pair -w 2000`,
+      {
+        over,
+      },
+    ),
+  ]),
   flow("retained", "20,000 retained to a subscriber", "retain", {
     count: 20_000,
     tells: "nothing",

@@ -30,7 +30,7 @@ async function main({ rate, seconds, names }: Wanted): Promise<void> {
   const cores = availableParallelism();
   const mqload = await compileLoad();
   for (const broker of BROKERS.filter(({ name, missing }) => !missing && names.includes(name))) {
-    const running = await run(broker, cores, true);
+    const running = await run(broker, cores, { isSecured: true, over: "tcp" });
     try {
       const pair = (s: number) => converse(mqload, running, cores, s);
       await pair(1);

@@ -10,6 +10,8 @@
  *   mqload store  -n messages         as queue, but the queueing is measured and nothing drains
  *
  * -d makes the subscribers of a flow sessions that outlive their connections.
+ * -L speaks TLS (built with -DWITH_TLS -lssl -lcrypto), whatever certificate the broker shows.
+ * -W speaks WebSocket, each packet in a frame of its own, as most clients do.
  * -u USER:PASSWORD is what every connection logs in with.
  * Common: -p port  -5 (MQTT 5)  -b broker's pid (for its CPU and memory)  -T deadline in seconds
  *
@@ -31,6 +33,10 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef WITH_TLS
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#endif
 
 typedef struct {
   uint8_t *bytes;
@@ -39,7 +45,9 @@ typedef struct {
 
 typedef struct {
   int fd, id, wants_out, is_publisher;
-  Buf in, out;
+  Buf in, out;      /* packets */
+  Buf raw, wire;    /* frames, with WebSocket */
+  void *ssl;
   uint64_t sent, acked;
   uint16_t packet_id;
   char topic[64]; /* what a subscriber subscribes to and a publisher publishes on */
@@ -55,7 +63,7 @@ enum { READ_CHUNK = 262144, OUT_MAX = 65536, BURST = 64 };
 static const char *mode, *topology = "one", *password;
 static char *user;
 static int port = 1883, v5, qos, size = 64, window = 1000, publishers = 1, subscribers = 1;
-static int broker_pid, epoll_fd, ready, is_durable;
+static int broker_pid, epoll_fd, ready, is_durable, is_secure, is_web_socket;
 static long total = 100000;
 static double deadline = 60;
 static uint64_t started, received, sent_total, acked_total, expected;
@@ -128,16 +136,134 @@ static void put_varint(Buf *b, size_t value) {
   } while (value);
 }
 
-static void flush_out(Conn *c) {
+/* ---- TLS ---- */
+
+#ifdef WITH_TLS
+static SSL_CTX *tls_context;
+
+static void secure(Conn *c) {
+  if (!tls_context) {
+    tls_context = SSL_CTX_new(TLS_client_method());
+    SSL_CTX_set_mode(tls_context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_verify(tls_context, SSL_VERIFY_NONE, NULL);
+  }
+  c->ssl = SSL_new(tls_context);
+  SSL_set_fd(c->ssl, c->fd);
+  if (SSL_connect(c->ssl) == 1) return;
+  ERR_print_errors_fp(stderr);
+  exit(2);
+}
+
+/* As read and write tell it. */
+static ssize_t told(Conn *c, int count) {
+  if (count > 0) return count;
+  int error = SSL_get_error(c->ssl, count);
+  if (error == SSL_ERROR_ZERO_RETURN) return 0;
+  errno = error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? EAGAIN : EPROTO;
+  return -1;
+}
+
+static ssize_t give(Conn *c, const void *bytes, size_t count) {
+  return is_secure ? told(c, SSL_write(c->ssl, bytes, count)) : write(c->fd, bytes, count);
+}
+
+static ssize_t take(Conn *c, void *bytes, size_t count) {
+  return is_secure ? told(c, SSL_read(c->ssl, bytes, count)) : read(c->fd, bytes, count);
+}
+#else
+static void secure(Conn *c) {
+  (void)c;
+  fprintf(stderr, "mqload: built without TLS\n");
+  exit(2);
+}
+
+static ssize_t give(Conn *c, const void *bytes, size_t count) { return write(c->fd, bytes, count); }
+static ssize_t take(Conn *c, void *bytes, size_t count) { return read(c->fd, bytes, count); }
+#endif
+
+/* ---- WebSocket ---- */
+
+/* Asks for it, and waits for the answer: the socket blocks still. */
+static void upgrade(Conn *c) {
+  static const char request[] =
+      "GET /mqtt HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+      "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+      "Sec-WebSocket-Protocol: mqtt\r\n\r\n";
+  if (give(c, request, sizeof request - 1) < 0) die("write");
+  char answer[4096] = "";
+  for (size_t have = 0; !strstr(answer, "\r\n\r\n"); have++) {
+    if (have + 1 == sizeof answer || take(c, answer + have, 1) != 1) die("upgrade");
+  }
+  if (!strncmp(answer, "HTTP/1.1 101", 12)) return;
+  fprintf(stderr, "mqload: no WebSocket: %.40s\n", answer);
+  exit(2);
+}
+
+/* Puts each packet that waits into a frame. */
+static void frame(Conn *c) {
+  static const uint8_t mask[4] = {0x5a, 0xc3, 0x3c, 0xa5};
   while (pending(&c->out)) {
-    ssize_t count = write(c->fd, c->out.bytes + c->out.offset, pending(&c->out));
+    uint8_t *head = c->out.bytes + c->out.offset;
+    size_t at = 1, length = 0;
+    for (int shift = 0;; shift += 7) {
+      length |= (size_t)(head[at] & 127) << shift;
+      if (!(head[at++] & 128)) break;
+    }
+    length += at;
+    put8(&c->wire, 0x82);
+    if (length < 126) {
+      put8(&c->wire, 0x80 | length);
+    } else if (length < 65536) {
+      put8(&c->wire, 0x80 | 126);
+      put16(&c->wire, length);
+    } else {
+      put8(&c->wire, 0x80 | 127);
+      put32(&c->wire, 0);
+      put32(&c->wire, length);
+    }
+    put(&c->wire, mask, sizeof mask);
+    reserve(&c->wire, length);
+    uint8_t *to = c->wire.bytes + c->wire.length;
+    for (size_t i = 0; i < length; i++) to[i] = head[i] ^ mask[i & 3];
+    c->wire.length += length;
+    c->out.offset += length;
+  }
+}
+
+/* Takes the frames apart that are whole. */
+static void unframe(Conn *c) {
+  Buf *b = &c->raw;
+  for (;;) {
+    uint8_t *head = b->bytes + b->offset;
+    size_t have = pending(b), at = 2, length;
+    if (have < 2) return;
+    length = head[1] & 127;
+    if (length == 126) {
+      if (have < (at = 4)) return;
+      length = head[2] << 8 | head[3];
+    } else if (length == 127) {
+      if (have < (at = 10)) return;
+      length = 0;
+      for (int i = 2; i < 10; i++) length = length << 8 | head[i];
+    }
+    if (have < at + length) return;
+    if ((head[0] & 15) < 3) put(&c->in, head + at, length);
+    b->offset += at + length;
+  }
+}
+
+static void flush_out(Conn *c) {
+  if (is_web_socket && !pending(&c->wire)) frame(c);
+  Buf *b = is_web_socket ? &c->wire : &c->out;
+  while (pending(b)) {
+    ssize_t count = give(c, b->bytes + b->offset, pending(b));
     if (count < 0) {
       if (errno == EAGAIN) break;
       die("write");
     }
-    c->out.offset += count;
+    b->offset += count;
   }
-  int wants_out = pending(&c->out) > 0;
+  int wants_out = pending(b) > 0 || pending(&c->out) > 0;
   if (wants_out != c->wants_out) {
     struct epoll_event e = {.events = EPOLLIN | (wants_out ? EPOLLOUT : 0), .data.ptr = c};
     epoll_ctl(epoll_fd, EPOLL_CTL_MOD, c->fd, &e);
@@ -284,15 +410,19 @@ static void on_packet(Conn *c, uint8_t head, const uint8_t *body, size_t length)
 }
 
 static void on_readable(Conn *c) {
-  Buf *b = &c->in;
-  reserve(b, READ_CHUNK);
-  ssize_t count = read(c->fd, b->bytes + b->length, b->capacity - b->length);
-  if (count < 0 && errno == EAGAIN) return;
-  if (count <= 0) {
-    fprintf(stderr, "mqload: connection %d closed by the broker, %lu received\n", c->id, received);
-    exit(1);
-  }
-  b->length += count;
+  Buf *b = is_web_socket ? &c->raw : &c->in;
+  do {
+    reserve(b, READ_CHUNK);
+    ssize_t count = take(c, b->bytes + b->length, b->capacity - b->length);
+    if (count < 0 && errno == EAGAIN) break;
+    if (count <= 0) {
+      fprintf(stderr, "mqload: connection %d closed by the broker, %lu received\n", c->id, received);
+      exit(1);
+    }
+    b->length += count;
+  } while (is_secure); /* what TLS has read is not seen by epoll */
+  if (is_web_socket) unframe(c);
+  b = &c->in;
   for (;;) {
     uint8_t *head = b->bytes + b->offset;
     size_t have = pending(b), at = 1, length = 0;
@@ -339,6 +469,8 @@ static void open_connection(Conn *c, int id) {
   struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
   to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   if (connect(c->fd, (void *)&to, sizeof to)) die("connect");
+  if (is_secure) secure(c);
+  if (is_web_socket) upgrade(c);
   fcntl(c->fd, F_SETFL, O_NONBLOCK);
   struct epoll_event e = {.events = EPOLLIN, .data.ptr = c};
   epoll_ctl(epoll_fd, EPOLL_CTL_ADD, c->fd, &e);
@@ -558,7 +690,7 @@ int main(int argc, char **argv) {
   mode = argv[1];
   optind = 2;
   int letter;
-  while ((letter = getopt(argc, argv, "P:S:t:q:s:n:w:p:b:T:u:5d")) != -1) switch (letter) {
+  while ((letter = getopt(argc, argv, "P:S:t:q:s:n:w:p:b:T:u:5dLW")) != -1) switch (letter) {
       case 'P': publishers = atoi(optarg); break;
       case 'S': subscribers = atoi(optarg); break;
       case 't': topology = optarg; break;
@@ -572,6 +704,8 @@ int main(int argc, char **argv) {
       case 'u': user = optarg; break;
       case '5': v5 = 1; break;
       case 'd': is_durable = 1; break;
+      case 'L': is_secure = 1; break;
+      case 'W': is_web_socket = 1; break;
       default: return 2;
     }
   char *colon = user ? strchr(user, ':') : NULL;

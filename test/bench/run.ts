@@ -48,7 +48,10 @@ async function measureAll(
 ): Promise<Series[]> {
   const series: (Series & { results: Result[] })[] = [];
   for (const flow of flows) {
-    const taking = brokers.filter(({ isDurable }) => flow.lasts || !isDurable);
+    const taking = brokers.filter(
+      ({ isDurable, isPlain }) =>
+        (flow.lasts || !isDurable) && (flow.over === "tcp" || isPlain !== true),
+    );
     const ofFlow = taking.map(({ name }) => ({ flow, broker: name, results: [] as Result[] }));
     series.push(...ofFlow);
     for (let round = 1; round <= rounds; round++) {
