@@ -1,4 +1,4 @@
-/** Where a broker listens, and what becomes of addresses that it cannot have (mosquitto-2.1 b.7). */
+/** Where a broker listens, and what becomes of addresses it cannot have (mosquitto-2.1 b.7). */
 import { lookup } from "node:dns/promises";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
