@@ -11,6 +11,7 @@ import { LogSinks } from "../server/log-sinks.ts";
 import { removePidFile, writePidFile } from "../server/pid-file.ts";
 import { dropPrivileges, setUmask } from "../server/privileges.ts";
 import { RunningServer } from "../server/server.ts";
+import { ServiceManager } from "../server/service-manager.ts";
 import { FILES_AGAIN, FILES_AT_START } from "./conf-files.ts";
 import { type Streams, say, wordsOf } from "./streams.ts";
 import { stampOf } from "./timestamp.ts";
@@ -119,11 +120,13 @@ class BrokerProgram {
     const { pidFile } = configuration.general;
     // From here on, so that none comes while nobody answers it.
     const stopped = this.untilStopped();
+    // It may speak for us only while we are root.
+    const services = await ServiceManager.find(this.io.env, this.io.pid, this.log);
     try {
       dropPrivileges(process, configuration.general.user, this.log);
       setUmask(process);
       if (pidFile !== undefined) writePidFile(pidFile, this.io.pid);
-      this.openLog(configuration.log);
+      await this.openLog(configuration.log);
       this.announce(configuration);
       const { log } = this;
       this.server = await RunningServer.start({
@@ -135,6 +138,7 @@ class BrokerProgram {
       });
       await this.listenToControl();
       log.write("information", `ts-broker version ${VERSION} running`);
+      services?.onRunning();
       this.leaveTerminal();
       await stopped;
       this.sayTerminating();
@@ -147,8 +151,8 @@ class BrokerProgram {
     } finally {
       if (pidFile !== undefined) removePidFile(pidFile, this.io.pid);
       this.closeControl?.();
-      this.log.flush();
-      this.log.close();
+      services?.stop();
+      await this.log.finish();
     }
     return OK;
   }
@@ -241,7 +245,8 @@ class BrokerProgram {
   }
 
   /** A log file that cannot be written does not keep the broker from starting, as in mosquitto. */
-  private openLog(configuration: LogConfiguration): void {
+  private async openLog(configuration: LogConfiguration): Promise<void> {
+    await this.log.prepare(configuration);
     try {
       this.log.open(configuration);
     } catch (error) {

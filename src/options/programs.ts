@@ -369,6 +369,12 @@ const BROKER: Program = {
       "mosquitto opens its log file again, cannot be answered by a program for Node.js and ends it:",
       "use SIGHUP.",
     ].join(" "),
+    [
+      "Below systemd, as a unit of Type=notify, it says when it is ready, and with WatchdogSec= every",
+      "half period that it goes on, by way of systemd-notify(1). A unit with User= needs",
+      "NotifyAccess=all, for systemd listens to the main process alone otherwise; one whose broker",
+      "gives up root by itself does not.",
+    ].join(" "),
   ],
   options: BROKER_OPTIONS,
   examples: [

@@ -1,6 +1,6 @@
 /**
- * Where log lines go: standard error and output, a file, or topics below `$SYS/broker/log`
- * (mosquitto-2.1 a.7, b.6).
+ * Where log lines go: standard error and output, a file, the system's log, or topics below
+ * `$SYS/broker/log` (mosquitto-2.1 a.7, b.6).
  *
  * Lines are gathered and written once a turn of the event loop, so that a busy debug log is not a
  * system call a line; `flush` writes what is there at once, and comes before every exit.
@@ -30,6 +30,32 @@ const TOPICS: Partial<Record<LogType, string>> = {
   subscribe: "M/subscribe",
   unsubscribe: "M/unsubscribe",
 };
+
+/** The system's log has levels, 3 for errors to 7 for debugging; mosquitto's types are these. */
+const LEVELS: Readonly<Record<LogType, number>> = {
+  error: 3,
+  warning: 4,
+  notice: 5,
+  information: 6,
+  debug: 7,
+  subscribe: 5,
+  unsubscribe: 5,
+  websockets: 7,
+  internal: 7,
+};
+/** daemon; and local0, which the others follow. */
+const FACILITY_DAEMON = 3;
+const FACILITY_LOCAL0 = 16;
+
+/** The system's log: takes lines, each after its priority in angle brackets. */
+export interface SystemLog {
+  readonly stream: Writable;
+  /** Resolves when it has every line, or takes too long. */
+  end(): Promise<void>;
+}
+
+/** @param onTrouble Told why lines do not get there. */
+export type OpenSystemLog = (onTrouble: (why: string) => void) => SystemLog;
 
 export interface LogStreams {
   readonly stdout: Writable;
@@ -71,13 +97,30 @@ export class LogSinks implements Log {
   private isPublishing = false;
   private publisher: LinePublisher | null = null;
   private topicLines: TopicLine[] = [];
+  private openSystemLog: OpenSystemLog | null;
+  private systemLog: SystemLog | null = null;
+  private gatheredForSystem = "";
 
-  constructor(configuration: LogConfiguration, streams: LogStreams, stampFor: StampMaker) {
+  /** @param openSystemLog Absent: `prepare` finds the machine's own. */
+  constructor(
+    configuration: LogConfiguration,
+    streams: LogStreams,
+    stampFor: StampMaker,
+    openSystemLog: OpenSystemLog | null = null,
+  ) {
+    this.openSystemLog = openSystemLog;
     this.streams = streams;
     this.stampFor = stampFor;
     this.stamp = stampFor(configuration);
     this.configuration = configuration;
     this.use(configuration);
+  }
+
+  /** Loads what `configuration` needs, before it is opened. */
+  async prepare({ destinations }: LogConfiguration): Promise<void> {
+    if (this.openSystemLog !== null || !destinations.some(({ to }) => to === "syslog")) return;
+    const { Syslog } = await import("../io/syslog.ts");
+    this.openSystemLog = (onTrouble) => new Syslog("ts-broker", process.pid, onTrouble);
   }
 
   /**
@@ -92,6 +135,10 @@ export class LogSinks implements Log {
     this.close();
     this.file = file;
     this.use(configuration);
+    const isSystem = configuration.destinations.some(({ to }) => to === "syslog");
+    // A new one also where there is one, which may have failed.
+    void this.systemLog?.end();
+    this.systemLog = isSystem ? this.openedSystemLog() : null;
   }
 
   /** Hands lines for topics to `publisher` from now on. */
@@ -123,8 +170,13 @@ export class LogSinks implements Log {
   write(type: LogType, text: string): void {
     if (!this.types.has(type)) return;
     this.toTopic(type, text);
-    const line = `${this.stamp(new Date())}${text}`;
-    this.gathered += `${cut(line)}\n`;
+    const line = cut(`${this.stamp(new Date())}${text}`);
+    this.gathered += `${line}\n`;
+    if (this.systemLog !== null) {
+      // What a client calls itself must not become a line of its own there.
+      const priority = this.facility * 8 + LEVELS[type];
+      this.gatheredForSystem += `<${priority}>${line.replaceAll("\n", " ")}\n`;
+    }
     if (this.gathered.length >= GATHERED_BYTES_MAX) this.flush();
     else if (!this.isScheduled) {
       this.isScheduled = true;
@@ -138,6 +190,9 @@ export class LogSinks implements Log {
     const text = this.gathered;
     if (text === "") return;
     this.gathered = "";
+    const forSystem = this.gatheredForSystem;
+    this.gatheredForSystem = "";
+    if (this.systemLog !== null) this.toStream(this.systemLog.stream, forSystem);
     for (const destination of this.configuration.destinations) {
       if (destination.to === "file") this.toFile(text);
       else if (this.isDetached) continue;
@@ -150,6 +205,27 @@ export class LogSinks implements Log {
   close(): void {
     if (this.file !== null) closeSync(this.file);
     this.file = null;
+  }
+
+  /** Every line is where it belongs, as far as that can be; nothing is written any more. */
+  async finish(): Promise<void> {
+    this.flush();
+    this.close();
+    await this.systemLog?.end();
+    this.systemLog = null;
+  }
+
+  private get facility(): number {
+    const { facility } = this.configuration;
+    return facility === undefined ? FACILITY_DAEMON : FACILITY_LOCAL0 + facility;
+  }
+
+  private openedSystemLog(): SystemLog | null {
+    const say = (why: string) => {
+      if (this.isDetached) return;
+      this.streams.stderr.write(`Error: Unable to write to syslog: ${why}\n`);
+    };
+    return this.openSystemLog?.(say) ?? null;
   }
 
   private use(configuration: LogConfiguration): void {

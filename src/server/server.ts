@@ -131,6 +131,7 @@ export class RunningServer {
     }
     const next = reloaded(this.configuration, configuration);
     const reconfigureListeners = await this.listeners.reconfiguring(next);
+    await this.log.prepare(next.log);
     const changeAccess = this.security.reloading(next);
     this.log.open(next.log);
     // From here on nothing can fail.

@@ -1,14 +1,19 @@
-/** One ts-broker, seen by those who run it: health, reload, signals, HTTP, and its log's file. */
-import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+/** One ts-broker, seen by those who run it: health, reload, signals, HTTP, systemd, its logs. */
+import { execFileSync } from "node:child_process";
+import { createSocket } from "node:dgram";
+import { chmodSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { VERSION } from "../../src/options/version.ts";
+import { find, logger, systemdNotify } from "../support/peers.ts";
 import {
   freePort,
   outcome,
   type Program,
+  ROOT,
   type RunningBroker,
+  start,
   startBroker,
   startOurs,
 } from "../support/programs.ts";
@@ -19,6 +24,39 @@ let broker: RunningBroker;
 let program: Program;
 let api = 0;
 let conf = "";
+/** What systemd would have heard, where this machine has what that takes. */
+let heard: Program | undefined;
+
+const compiler = find("cc");
+const canNotify = compiler !== undefined && systemdNotify !== undefined;
+
+/** What the system's log would have heard. */
+let syslog = "";
+const syslogSocket = createSocket("udp4");
+
+/** The machine's own logger, which sends to us. */
+async function divertedLogger(): Promise<void> {
+  syslogSocket.on("message", (message) => {
+    syslog += `${message}\n`;
+  });
+  await new Promise<void>((resolve) => syslogSocket.bind(0, "127.0.0.1", resolve));
+  const path = join(directory, "logger");
+  const way = `--server 127.0.0.1 --udp --port ${syslogSocket.address().port} --rfc3164`;
+  writeFileSync(path, `#!/bin/sh\nexec ${logger} ${way} "$@"\n`);
+  chmodSync(path, 0o755);
+}
+
+/** Listens as systemd does, at an address without a file. */
+async function listening(): Promise<{ receiver: Program; address: string }> {
+  const program = join(directory, "notify-receiver");
+  const source = join(ROOT, "test/support/notify-receiver.c");
+  execFileSync(compiler!, ["-o", program, source]);
+  const address = `@ts-mqtt-test-${process.pid}`;
+  const receiver = start(program, [address]);
+  await receiver.untilOutput("listening");
+  return { receiver, address };
+}
+
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), "ts-mqtt-operation-"));
   api = await freePort();
@@ -28,16 +66,25 @@ beforeAll(async () => {
     `pid_file ${join(directory, "pid")}`,
     `log_dest file ${join(directory, "log")}`,
     "log_dest stderr",
+    ...(logger === undefined ? [] : ["log_dest syslog", "log_facility 1", "log_timestamp false"]),
     `listener ${api} 127.0.0.1`,
     "protocol http_api",
   ];
-  broker = await startBroker({ conf: lines });
+  const env: Record<string, string> = { PATH: `${directory}:${process.env.PATH}` };
+  if (logger !== undefined) await divertedLogger();
+  if (canNotify) {
+    const { receiver, address } = await listening();
+    heard = receiver;
+    Object.assign(env, { NOTIFY_SOCKET: address, WATCHDOG_USEC: "400000" });
+  }
+  broker = await startBroker({ conf: lines, env });
   program = broker.program;
   conf = join(broker.directory, "broker.conf");
   await program.untilError(" running\n");
 });
 afterAll(async () => {
   await broker?.[Symbol.asyncDispose]();
+  syslogSocket.close();
   rmSync(directory, { recursive: true, force: true });
 });
 
@@ -76,6 +123,43 @@ describe("ts-broker --health", () => {
       stderr:
         "Error: No listener of the configuration is plain MQTT. Name a port that is with -p.\n",
     });
+  });
+});
+
+describe.skipIf(!canNotify)("systemd", () => {
+  it("hears that the broker is ready, and then that it goes on", async () => {
+    await heard!.untilOutput(/WATCHDOG=1[\s\S]*WATCHDOG=1/);
+    const lines = heard!.stdout.split("\n").filter((line) => line.includes("MAINPID"));
+    expect(lines[0]).toMatch(new RegExp(`^\\d+ MAINPID=${program.pid} READY=1$`));
+    expect(lines[1]).toMatch(new RegExp(`^\\d+ MAINPID=${program.pid} WATCHDOG=1$`));
+    expect(lines.filter((line) => line.includes("READY"))).toHaveLength(1);
+    // In the name of the main process, which is all that systemd listens to unless told otherwise.
+    if (process.getuid?.() === 0) expect(lines[0]).toMatch(new RegExp(`^${program.pid} `));
+  });
+
+  it("hears nothing from a broker that hangs", async () => {
+    program.signal("SIGSTOP");
+    let last = "";
+    let since = Date.now();
+    // Twice its period.
+    await waitFor("it is silent", () => {
+      if (heard!.stdout !== last) since = Date.now();
+      last = heard!.stdout;
+      return Date.now() - since > 400;
+    });
+    program.signal("SIGCONT");
+    await waitFor("it is heard again", () => heard!.stdout !== last);
+  });
+});
+
+describe.skipIf(logger === undefined)("log_dest syslog", () => {
+  it("has every line with its level and facility, under the broker's number", async () => {
+    await waitFor("the line is there", () => syslog.includes(" running\n"));
+    const [line = ""] = syslog.split("\n");
+    const { pid } = program;
+    expect(line).toMatch(new RegExp(`^<142>.* ts-broker\\[${pid}\\]: ts-broker .* starting$`));
+    // A notice.
+    await waitFor("a client is there", () => /^<141>.*: New connection from /m.test(syslog));
   });
 });
 
@@ -128,6 +212,10 @@ describe("ts-broker reload and signal", () => {
     await program.untilOutput("$SYS");
     expect((await ours("signal", "shutdown", "-c", conf)).status).toBe(0);
     expect(await program.untilExit()).toEqual({ status: 0, signal: null });
+    // What was logged last is there, too.
+    if (logger !== undefined) {
+      await waitFor("the last line is there", () => syslog.includes(" terminating\n"));
+    }
     const late = await ours("signal", "shutdown", "-c", conf);
     expect(late.status).toBe(1);
     expect(late.stderr).toContain("No such file or directory. Does the broker run?");

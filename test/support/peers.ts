@@ -27,6 +27,10 @@ export const shellcheck = find("shellcheck");
 /** Full path of tmux, or undefined: a terminal for programs that draw on one. */
 export const tmux = find("tmux");
 
+/** Full paths of what a broker speaks to the system with. */
+export const systemdNotify = find("systemd-notify");
+export const logger = find("logger");
+
 /** Whether the broker and both its first clients are here. */
 export const hasMosquitto = [mosquitto, mosquittoPub, mosquittoSub].every((it) => it !== undefined);
 
@@ -48,6 +52,8 @@ export function setup(): void {
     fish,
     mandoc,
     shellcheck,
+    "systemd-notify": systemdNotify,
+    logger,
   })
     .filter(([, path]) => path === undefined)
     .map(([name]) => name);

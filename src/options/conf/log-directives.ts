@@ -1,14 +1,5 @@
 /** The options of ts-broker.conf on logging: where to, what, and how a line begins. */
-import {
-  bad,
-  boolean,
-  type Directive,
-  empty,
-  ignored,
-  integer,
-  notYet,
-  text,
-} from "./directive.ts";
+import { bad, boolean, type Directive, empty, ignored, integer, text } from "./directive.ts";
 
 const LOGGING = "Logging";
 
@@ -31,20 +22,21 @@ export const DEFAULT_LOG_TYPES: readonly LogType[] = ["error", "warning", "notic
 
 /** Where log lines go. An empty list of them is silence. */
 export type LogDestination =
-  | { readonly to: "stderr" | "stdout" | "topic" }
+  | { readonly to: "stderr" | "stdout" | "topic" | "syslog" }
   | { readonly to: "file"; readonly path: string };
 
 export const LOG_DIRECTIVES = {
   logDestinations: {
     name: "log_dest",
-    value: "stderr|stdout|topic|file FILE|none",
+    value: "stderr|stdout|topic|syslog|file FILE|none",
     group: LOGGING,
     scope: "general",
     reload: "yes",
     text: [
       "Where log lines go: stderr, the default; stdout; topic, which publishes them below",
-      "$SYS/broker/log; file with a path; or none. It may be given more than once, with one file",
-      "among them. syslog is not supported yet; systemd keeps what goes to stderr.",
+      "$SYS/broker/log; syslog, by way of logger(1) of util-linux; file with a path; or none. It may",
+      "be given more than once, with one file among them. The file is opened anew at SIGHUP. dlt and",
+      "android are not supported.",
     ].join(" "),
     read: (rest, soFar) => readDestination(rest.word, rest.text, soFar),
     fallback: undefined,
@@ -76,7 +68,7 @@ export const LOG_DIRECTIVES = {
     group: LOGGING,
     scope: "general",
     reload: "yes",
-    text: "The facility for syslog, local0 to local7 by their number. It has no effect yet.",
+    text: "The facility for syslog, local0 to local7 by their number. The default is daemon.",
     min: 0,
     max: 7,
     fallback: undefined,
@@ -129,10 +121,11 @@ function readDestination(
     case "stderr":
     case "stdout":
     case "topic":
-      return soFar.some(({ to }) => to === word) ? soFar : [...soFar, { to: word }];
     case "syslog":
+      return soFar.some(({ to }) => to === word) ? soFar : [...soFar, { to: word }];
     case "dlt":
-      throw notYet(`log_dest ${word}`);
+    case "android":
+      throw bad(`Error: log_dest ${word} is not supported. syslog, stderr or a file may serve.`);
     default:
       throw bad(`Error: Invalid log_dest value (${word}).`);
   }

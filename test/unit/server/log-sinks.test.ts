@@ -347,3 +347,80 @@ describe("LogSinks, to topics", () => {
     expect(asked).toBe(false);
   });
 });
+
+describe("the system's log", () => {
+  /** One whose lines are kept, and how often it was opened and ended. */
+  function systemLog(given: Partial<LogConfiguration> = {}) {
+    const streams = { stdout: new Memory(), stderr: new Memory() };
+    const logs: Memory[] = [];
+    const told = { ends: 0, fail: (_why: string) => undefined as unknown };
+    const log = new LogSinks(BASE, streams, stampFor, (onTrouble) => {
+      told.fail = onTrouble;
+      const stream = new Memory();
+      logs.push(stream);
+      return { stream, end: async () => void told.ends++ };
+    });
+    const configuration = { ...BASE, destinations: [{ to: "syslog" as const }], ...given };
+    log.open(configuration);
+    return { log, logs, told, configuration, ...streams };
+  }
+
+  it("gets each type with its level, as mosquitto has them", () => {
+    const types = ["error", "warning", "notice", "information", "debug"] as const;
+    const others = ["subscribe", "unsubscribe"] as const;
+    const { log, logs, stderr } = systemLog({ types: [...types, ...others] });
+    for (const type of [...types, ...others]) log.write(type, type);
+    log.flush();
+    expect(logs[0]?.text).toBe(
+      "<27>error\n<28>warning\n<29>notice\n<30>information\n<31>debug\n<29>subscribe\n<29>unsubscribe\n",
+    );
+    expect(stderr.text).toBe("");
+  });
+
+  it("gets the facility that is asked for, and the time where lines have it", () => {
+    const { log, logs } = systemLog({ facility: 7, timestamp: true });
+    log.write("error", "one");
+    log.flush();
+    expect(logs[0]?.text).toBe("<187>now: one\n");
+  });
+
+  it("gets one line for each, whatever is in it", () => {
+    const destinations = [{ to: "syslog" as const }, { to: "stderr" as const }];
+    const { log, logs, stderr } = systemLog({ destinations });
+    log.write("notice", "Client a\n<24>b");
+    log.flush();
+    expect(logs[0]?.text).toBe("<29>Client a <24>b\n");
+    expect(stderr.text).toBe("Client a\n<24>b\n");
+  });
+
+  it("is opened anew at a reload, and ended when it is not asked for any more", async () => {
+    const { log, logs, told, configuration } = systemLog();
+    log.write("notice", "one");
+    log.open(configuration);
+    log.write("notice", "two");
+    await log.finish();
+    expect(logs.map(({ text }) => text)).toEqual(["<29>one\n", "<29>two\n"]);
+    expect(told.ends).toBe(2);
+    log.open(configuration);
+    log.open(BASE);
+    log.write("notice", "three");
+    log.flush();
+    expect([logs.length, logs[2]?.text, told.ends]).toEqual([3, "", 3]);
+  });
+
+  it("gets no more than may wait for it", () => {
+    const { log, logs } = systemLog();
+    logs[0]?.stall();
+    for (let i = 0; i < 40_000; i++) log.write("notice", "x".repeat(500));
+    log.flush();
+    expect(logs[0]?.writableLength).toBeLessThan(5_000_000);
+  });
+
+  it("says on standard error why it gets nothing, while there is one", () => {
+    const { log, told, stderr } = systemLog();
+    told.fail("logger: not found");
+    log.detach();
+    told.fail("again");
+    expect(stderr.text).toBe("Error: Unable to write to syslog: logger: not found\n");
+  });
+});

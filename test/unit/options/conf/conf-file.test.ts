@@ -286,8 +286,6 @@ describe("a line that cannot be", () => {
   it.each([
     ["connection x", "connection"],
     ["enable_control_api true", "enable_control_api true"],
-    ["log_dest dlt", "log_dest dlt"],
-    ["log_dest syslog", "log_dest syslog"],
   ])("is refused and not ignored when it comes later: %s", (text, what) => {
     expect(refusalOf(`${text}\n`)).toContain(
       `Error: '${what}' is not supported yet by this version of ts-broker.\nError found at t.conf:`,
