@@ -3,8 +3,9 @@
  * Node.js has none of, so systemd-notify(1) does it, called by a shell that waits for us to say so:
  * to start a process out of a large one would hold the broker up. Loaded only below systemd.
  *
- * systemd listens to the main process alone, unless the unit says NotifyAccess=all. A helper that is
- * root's can speak in its name, so it is started before root is given up, and takes two words only.
+ * systemd listens to the main process alone, unless the unit says NotifyAccess=all. A helper that
+ * is root's can speak in its name, so it is started before root is given up, and takes two words
+ * only.
  */
 import { HelperProcess } from "./helper-process.ts";
 
