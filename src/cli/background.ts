@@ -11,7 +11,7 @@ import { wordsOf } from "./streams.ts";
  */
 export function startInBackground(io: BrokerStreams, mark: string): Promise<number> {
   const program = io.argv[1] ?? "";
-  const child = spawn(io.execPath, [program, ...wordsOf(io)], {
+  const child = spawn(io.execPath, [...io.execArgv, program, ...wordsOf(io)], {
     detached: true,
     stdio: ["ignore", "pipe", "pipe", "ipc"],
     env: { ...io.env, [mark]: "1" },

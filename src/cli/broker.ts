@@ -1,5 +1,6 @@
 /** ts-broker: the broker as a program, with mosquitto's words, log lines and exit statuses. */
 import { basename } from "node:path";
+import type { Writable } from "node:stream";
 import { type BrokerRequest, type BrokerValues, parseBroker } from "../options/broker.ts";
 import { ConfigurationReader } from "../options/conf/conf-file.ts";
 import type { Configuration, LogConfiguration } from "../options/conf/configuration.ts";
@@ -14,6 +15,7 @@ import { RunningServer } from "../server/server.ts";
 import { ServiceManager } from "../server/service-manager.ts";
 import { FILES_AGAIN, FILES_AT_START } from "./conf-files.ts";
 import { type Streams, say, wordsOf } from "./streams.ts";
+import { isScreen, wantsColours } from "./terminal.ts";
 import { stampOf } from "./timestamp.ts";
 
 /** Exit statuses of mosquitto (mosquitto-2.1 a.6). */
@@ -31,13 +33,15 @@ const FIRST_LOG: LogConfiguration = {
 
 /** The terminal, and the process around the broker: its signals, user and environment. */
 export type BrokerStreams = Streams &
-  Pick<NodeJS.Process, "env" | "on" | "execPath" | "send" | "platform">;
+  Pick<NodeJS.Process, "env" | "on" | "execArgv" | "execPath" | "send" | "platform">;
 
 /** Runs ts-broker. @returns The exit status, once the broker has stopped. */
 export async function main(io: BrokerStreams): Promise<number> {
   const status = await runCommand(io);
   if (status !== undefined) return status;
   const log = new LogSinks(FIRST_LOG, io, stampOf);
+  const screens = [io.stdout, io.stderr].filter((stream) => isScreen(stream, io.env));
+  if (screens.length > 0) await dressLog(io, log, screens);
   const reader = new ConfigurationReader(FILES_AT_START, (type, text) => log.write(type, text));
   let request: BrokerRequest;
   let configuration: Configuration;
@@ -57,9 +61,8 @@ export async function main(io: BrokerStreams): Promise<number> {
   if (request.ask === "health") {
     // Somebody who looks every few seconds has read what there is to say about the file.
     log.forget();
-    const { values } = request;
     const { runHealth } = await import("./health.ts");
-    return runHealth(io, values, () => reader.complete(values, io.env));
+    return runHealth(io, request.values, configuration);
   }
   if (request.values.daemon && io.env[DAEMON_MARK] === undefined) {
     // The process in the background reads the files too, and says what there is to say.
@@ -68,6 +71,16 @@ export async function main(io: BrokerStreams): Promise<number> {
     return startInBackground(io, DAEMON_MARK);
   }
   return new BrokerProgram(io, request.values, log).run(configuration);
+}
+
+/** On a terminal lines are for people, with colours if they are wanted on each of `screens`. */
+async function dressLog(io: Streams, log: LogSinks, screens: readonly Writable[]): Promise<void> {
+  const [{ logDress }, { colours, NO_COLOURS }] = await Promise.all([
+    import("./log-lines.ts"),
+    import("./colours.ts"),
+  ]);
+  const isColoured = screens.every((stream) => wantsColours(stream, io.env));
+  log.dressFor(screens, logDress(isColoured ? colours() : NO_COLOURS));
 }
 
 /** Carries out one of the broker's other commands; undefined when it is to be a broker. */

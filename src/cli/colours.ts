@@ -6,6 +6,8 @@ export interface Colours {
   readonly heading: (text: string) => string;
   readonly topic: (text: string) => string;
   readonly metadata: (text: string) => string;
+  readonly error: (text: string) => string;
+  readonly warning: (text: string) => string;
   /** Parts of JSON. */
   readonly key: (text: string) => string;
   readonly string: (text: string) => string;
@@ -19,6 +21,8 @@ export function colours(): Colours {
     heading: chalk.bold,
     topic: chalk.cyan,
     metadata: chalk.dim,
+    error: chalk.red,
+    warning: chalk.yellow,
     key: chalk.blue,
     string: chalk.green,
     literal: chalk.yellow,
@@ -30,6 +34,8 @@ export const NO_COLOURS: Colours = {
   heading: same,
   topic: same,
   metadata: same,
+  error: same,
+  warning: same,
   key: same,
   string: same,
   literal: same,

@@ -18,13 +18,13 @@ const OF_ALL: Readonly<Record<string, string>> = { "0.0.0.0": "127.0.0.1", "::":
 export async function runHealth(
   io: Streams,
   { ports, configFiles }: BrokerValues,
-  configured: () => Configuration,
+  configuration: Configuration,
 ): Promise<number> {
   const [port] = ports;
   try {
     const place =
       port === undefined && configFiles.length > 0
-        ? await placeIn(configured())
+        ? await placeIn(configuration)
         : { port: port ?? DEFAULT_PORT, address: "127.0.0.1" };
     const { isHealthy, detail } = await askHealth(place, TIMEOUT_MS);
     const where = "path" in place ? place.path : `${place.address} port ${place.port}`;
@@ -43,7 +43,9 @@ export async function runHealth(
 
 /** @throws {StartFailure} There is nothing to ask without keys and certificates. */
 async function placeIn({ listeners }: Configuration): Promise<ListenPlace> {
-  const plain = listeners.find(({ protocol, tls }) => protocol === "mqtt" && tls === null);
+  const plain = listeners.find(({ protocol, tls, proxy }) => {
+    return protocol === "mqtt" && tls === null && proxy === null;
+  });
   if (plain === undefined) {
     const why = "No listener of the configuration is plain MQTT";
     throw new StartFailure(1, `Error: ${why}. Name a port that is with -p.`);

@@ -47,6 +47,12 @@ const LEVELS: Readonly<Record<LogType, number>> = {
 const FACILITY_DAEMON = 3;
 const FACILITY_LOCAL0 = 16;
 
+/** How lines look where people read them. */
+export interface LogDress {
+  readonly stampFor: StampMaker;
+  line(type: LogType, stamp: string, text: string): string;
+}
+
 /** The system's log: takes lines, each after its priority in angle brackets. */
 export interface SystemLog {
   readonly stream: Writable;
@@ -66,7 +72,9 @@ export interface LogStreams {
 export type Stamp = (now: Date) => string;
 
 /** Makes what the lines' beginnings are made by. */
-export type StampMaker = (configuration: LogConfiguration) => Stamp;
+export type StampMaker = (
+  configuration: Pick<LogConfiguration, "timestamp" | "timestampFormat">,
+) => Stamp;
 
 /** Publishes lines, where `log_dest topic` asks for it. */
 export interface LinePublisher {
@@ -100,6 +108,11 @@ export class LogSinks implements Log {
   private openSystemLog: OpenSystemLog | null;
   private systemLog: SystemLog | null = null;
   private gatheredForSystem = "";
+  private dress: LogDress | null = null;
+  private dressedStamp: Stamp = () => "";
+  /** Streams that people look at. */
+  private readonly dressed = new Set<Writable>();
+  private gatheredForPeople = "";
 
   /** @param openSystemLog Absent: `prepare` finds the machine's own. */
   constructor(
@@ -141,6 +154,13 @@ export class LogSinks implements Log {
     this.systemLog = isSystem ? this.openedSystemLog() : null;
   }
 
+  /** Dresses the lines for these streams, where people look at them. */
+  dressFor(streams: readonly Writable[], dress: LogDress): void {
+    this.dress = dress;
+    for (const stream of streams) this.dressed.add(stream);
+    this.dressedStamp = dress.stampFor(this.configuration);
+  }
+
   /** Hands lines for topics to `publisher` from now on. */
   setPublisher(publisher: LinePublisher): void {
     this.publisher = publisher;
@@ -159,6 +179,7 @@ export class LogSinks implements Log {
   /** Drops what has been gathered: somebody else says it. */
   forget(): void {
     this.gathered = "";
+    this.gatheredForPeople = "";
   }
 
   /** The terminal is somebody else's now: standard output and error get nothing more. */
@@ -170,8 +191,13 @@ export class LogSinks implements Log {
   write(type: LogType, text: string): void {
     if (!this.types.has(type)) return;
     this.toTopic(type, text);
-    const line = cut(`${this.stamp(new Date())}${text}`);
+    const now = new Date();
+    const line = cut(`${this.stamp(now)}${text}`);
     this.gathered += `${line}\n`;
+    if (this.dress !== null) {
+      const shown = this.dress.line(type, this.dressedStamp(now), cut(text));
+      this.gatheredForPeople += `${shown}\n`;
+    }
     if (this.systemLog !== null) {
       // What a client calls itself must not become a line of its own there.
       const priority = this.facility * 8 + LEVELS[type];
@@ -190,14 +216,20 @@ export class LogSinks implements Log {
     const text = this.gathered;
     if (text === "") return;
     this.gathered = "";
+    const forPeople = this.gatheredForPeople;
+    this.gatheredForPeople = "";
+    const lookFor = (stream: Writable) => (this.dressed.has(stream) ? forPeople : text);
     const forSystem = this.gatheredForSystem;
     this.gatheredForSystem = "";
     if (this.systemLog !== null) this.toStream(this.systemLog.stream, forSystem);
     for (const destination of this.configuration.destinations) {
       if (destination.to === "file") this.toFile(text);
       else if (this.isDetached) continue;
-      else if (destination.to === "stderr") this.toStream(this.streams.stderr, text);
-      else if (destination.to === "stdout") this.toStream(this.streams.stdout, text);
+      else if (destination.to === "stderr") {
+        this.toStream(this.streams.stderr, lookFor(this.streams.stderr));
+      } else if (destination.to === "stdout") {
+        this.toStream(this.streams.stdout, lookFor(this.streams.stdout));
+      }
     }
   }
 
@@ -231,6 +263,7 @@ export class LogSinks implements Log {
   private use(configuration: LogConfiguration): void {
     this.configuration = configuration;
     this.stamp = this.stampFor(configuration);
+    if (this.dress !== null) this.dressedStamp = this.dress.stampFor(configuration);
     this.types = new Set(configuration.types);
     this.debug = this.types.has("debug");
   }

@@ -4,9 +4,17 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { wordsOfProcess } from "../../src/io/process-words.ts";
 import { VERSION } from "../../src/options/version.ts";
 import { logLines } from "../support/log-lines.ts";
-import { freePort, outcome, type StartOptions, startOurs } from "../support/programs.ts";
+import {
+  freePort,
+  ourProgram,
+  outcome,
+  type StartOptions,
+  start,
+  startOurs,
+} from "../support/programs.ts";
 import { waitFor } from "../support/wait-for.ts";
 import { connected, subscribe } from "../support/wire-client.ts";
 
@@ -59,8 +67,11 @@ describe("ts-broker -d", () => {
     const log = join(directory, "log");
     const lines = [`listener ${port} 127.0.0.1`, "allow_anonymous true", `log_dest file ${log}`];
     const path = conf(...lines, "log_dest stderr");
-    await outcome(startOurs("ts-broker", ["-d", "-c", path], STAY));
+    const words = ["--stack-trace-limit=5", ourProgram("ts-broker"), "-d", "-c", path];
+    await outcome(start(process.execPath, words, STAY));
     const pid = pidOf()!;
+    // What Node.js was told holds there, too.
+    expect(wordsOfProcess(pid)).toContain("--stack-trace-limit=5");
     using client = await connected(port);
     await subscribe(client, { a: 0 });
     process.kill(pid, "SIGUSR2");

@@ -108,7 +108,8 @@ describe("ts-broker --health", () => {
   it("says with status 1 that there is none, or no broker, or nothing to ask", async () => {
     const port = await freePort();
     const other = join(directory, "web.conf");
-    writeFileSync(other, `listener ${port}\nprotocol websockets\n`);
+    const proxied = `listener ${broker.port}\nenable_proxy_protocol 1\n`;
+    writeFileSync(other, `listener ${port}\nprotocol websockets\n${proxied}`);
     const [none, http, web] = await Promise.all([
       ours("--health", "-p", `${port}`),
       ours("--health", "-p", `${api}`),

@@ -2,13 +2,25 @@
 import { describe, expect, it } from "vitest";
 import { connect } from "../../src/client/client.ts";
 import { tmux } from "../support/peers.ts";
-import { ourProgram, startBroker, startOurs } from "../support/programs.ts";
+import { freePort, ourProgram, startBroker, startOurs } from "../support/programs.ts";
 import { Terminal, type TerminalOptions } from "../support/tmux.ts";
 import { waitFor } from "../support/wait-for.ts";
 import { ScriptedBroker } from "./scripted-broker.ts";
 
 // Much of their time goes in waiting for what shows up after two seconds.
 const ON_A_TERMINAL = { skip: tmux === undefined, concurrent: true };
+
+describe("ts-broker on a terminal", ON_A_TERMINAL, () => {
+  it("has its log in columns and colours", async () => {
+    const port = await freePort();
+    const program = `"${process.execPath}" "${ourProgram("ts-broker")}"`;
+    await using terminal = await inShell(`${program} -p ${port}`, { columns: 100, rows: 20 });
+    await terminal.untilScreen(/^\d\d:\d\d:\d\d info {4}ts-broker version \S+ running$/m);
+    expect(terminal.colouredScreen).toContain("\x1b[36minfo");
+    terminal.press("C-c");
+    await terminal.untilScreen("status 0");
+  });
+});
 
 describe("ts-sub --watch on a terminal", ON_A_TERMINAL, () => {
   it("shows a table of topics, and leaves the terminal as it was", async () => {

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { LogConfiguration } from "../../../src/options/conf/configuration.ts";
 import type { LogDestination } from "../../../src/options/conf/log-directives.ts";
 import { StartFailure } from "../../../src/server/failure.ts";
-import { LogSinks } from "../../../src/server/log-sinks.ts";
+import { LogSinks, type StampMaker } from "../../../src/server/log-sinks.ts";
 
 let directory = "";
 beforeEach(() => {
@@ -60,7 +60,7 @@ function logWith(given: Partial<LogConfiguration>) {
   return { log, ...streams };
 }
 
-function stampFor({ timestamp, timestampFormat }: LogConfiguration): () => string {
+function stampFor({ timestamp, timestampFormat }: Parameters<StampMaker>[0]): () => string {
   return () => (timestamp ? `${timestampFormat ?? "now"}: ` : "");
 }
 
@@ -422,5 +422,33 @@ describe("the system's log", () => {
     log.detach();
     told.fail("again");
     expect(stderr.text).toBe("Error: Unable to write to syslog: logger: not found\n");
+  });
+});
+
+describe("where people look", () => {
+  it("lines are dressed, and nowhere else, whatever the configuration becomes", () => {
+    const path = join(directory, "log");
+    const { log, stderr, stdout } = logTo({ to: "stderr" }, { to: "stdout" });
+    log.dressFor([stderr], {
+      stampFor:
+        ({ timestampFormat }) =>
+        () =>
+          timestampFormat ?? "noon",
+      line: (type, stamp, text) => `[${stamp}] ${type} ${text}`,
+    });
+    log.write("notice", "one");
+    log.flush();
+    const destinations = [{ to: "file" as const, path }, { to: "stderr" as const }];
+    log.open({ ...BASE, destinations, timestamp: true, timestampFormat: "later" });
+    log.write("error", "two");
+    log.flush();
+    expect(stderr.text).toBe("[noon] notice one\n[later] error two\n");
+    expect(stdout.text).toBe("one\n");
+    expect(readFileSync(path, "utf8")).toBe("later: two\n");
+    log.write("error", "three");
+    log.forget();
+    log.flush();
+    expect(stderr.text).not.toContain("three");
+    log.close();
   });
 });
