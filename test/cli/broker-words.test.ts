@@ -80,7 +80,7 @@ describe("ts-broker", () => {
     expect(linesOf(result).at(-1)).toBe(TERMINATING);
   });
 
-  it.each(["tls_engine", "connection"])(
+  it.each(["remote_clientid", "connection"])(
     "says that it cannot do %j yet, rather than leave it out",
     async (line) => {
       const result = await broker("-c", conf(`${line} x`));
