@@ -16,7 +16,7 @@ import type { Route } from "./router.ts";
 import type { Run } from "./run.ts";
 import { QueuedMessage, type Session, type Subscription } from "./session.ts";
 
-/** Gives `message` to all that `route` names. @returns False when there is nobody. */
+/** Gives `message` to all that `route` names. @returns False when nobody subscribes to it. */
 export function distribute(broker: Broker, message: Message, route: Route): boolean {
   const current = broker.current(route);
   const { direct, shares } = current;
@@ -30,7 +30,7 @@ export function distribute(broker: Broker, message: Message, route: Route): bool
     const member = takeMember(broker, shares[i]!, message.topic);
     if (member !== undefined) deliver(broker, member, message);
   }
-  return direct.length + shares.length > 0;
+  return current.isMatched;
 }
 
 /** Gives `message` to one subscription, at the QoS and with the flags that it asked for. */

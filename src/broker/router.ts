@@ -36,6 +36,8 @@ export interface Route extends Topic {
   direct: readonly Subscription[];
   /** One copy for one member of each of these. */
   shares: readonly Share<Subscription>[];
+  /** Whether somebody subscribes to it, were it that they may not receive it. */
+  isMatched: boolean;
   /** Whether no session stands in `direct` twice. */
   distinct: boolean;
   /** The router's `generation` when it was worked out; older ones are not to be used. */
@@ -182,6 +184,7 @@ export class Router {
       bytes: exactCopy(Buffer.from(name), 0, Buffer.byteLength(name)),
       direct: [],
       shares: [],
+      isMatched: false,
       distinct: true,
       generation: 0,
       reserved: isReserved(name),
@@ -220,7 +223,9 @@ export class Router {
     const shares: Share<Subscription>[] = [];
     const { access } = this;
     const { routeStepsMax, turnStepsMax, work } = this.costs;
+    let isMatched = false;
     const visit = (subscribers: Subscribers) => {
+      isMatched = true;
       for (const subscription of subscribers.direct.values()) {
         const { source } = subscription.session;
         if (access?.mayReceive(source, route.name) !== false) direct.push(subscription);
@@ -234,6 +239,7 @@ export class Router {
     // Some would be worse than none: nobody could tell who has got it.
     route.direct = route.isTooDear ? [] : direct;
     route.shares = route.isTooDear ? [] : shares;
+    route.isMatched = isMatched && !route.isTooDear;
     route.distinct = new Set(direct.map(({ session }) => session)).size === direct.length;
     route.generation = this.generation;
     return route;

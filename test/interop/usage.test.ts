@@ -57,7 +57,8 @@ beforeAll(async () => {
   const results = await shortRuns(runs, { HOME: "/nonexistent" });
   rmSync(folder, { recursive: true, force: true });
   for (const [at, one] of there.entries()) outcomes.set(one, results[at]!);
-});
+  // Twelve hundred processes, on a machine that may be busy with others.
+}, 120_000);
 
 /** @returns The folder that it is in. */
 function optionFile(folder: string, program: string, text: string): string {

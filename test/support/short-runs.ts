@@ -65,7 +65,7 @@ async function runPart(
     ],
     { cwd: folder },
   );
-  const { status } = await shell.untilExit({ deadlineMs: 50_000 });
+  const { status } = await shell.untilExit({ deadlineMs: 110_000 });
   if (status !== 0) throw new Error(`sh ended with ${status}: ${shell.stderr}`);
 }
 

@@ -138,6 +138,19 @@ describe("a subscription that is denied", () => {
   });
 });
 
+describe("a message that nobody may receive", () => {
+  it("is acknowledged as one that somebody subscribes to, which mosquitto does", () => {
+    const access: Access = { mayPublish: () => true, mayReceive: () => false };
+    const writer = new BrokerWorld({ parts: { access } }).client();
+    writer.publish("a", "x", { qos: 1 });
+    expect(writer.takeOne("puback").reasonCode).toBe(0x10);
+    writer.subscribe("a");
+    writer.publish("a", "x", { qos: 1 });
+    expect(writer.takeOne("puback").reasonCode).toBe(0);
+    expect(writer.takePayloads()).toEqual([]);
+  });
+});
+
 describe("rules that change", () => {
   /** Rules that can be changed: who may receive, and who may publish. */
   function rules() {
