@@ -8,6 +8,7 @@
 import type { Access, Authenticator } from "../broker/world.ts";
 import type { HttpAnswer, HttpRequest } from "../io/http-accept.ts";
 import type { ListenerConfiguration } from "../options/conf/configuration.ts";
+import { listenerFacts } from "./facts.ts";
 import { type HttpCaller, mayRead } from "./http-login.ts";
 
 export interface HttpApiParts {
@@ -120,17 +121,6 @@ export function readPath(url: string): readonly string[] | undefined {
   if (!path.startsWith("/") || /[\0\\]/.test(path)) return undefined;
   const names = path.slice(1).split("/");
   return names.some((name) => /^\.{0,2}$/.test(name)) ? undefined : names;
-}
-
-function listenerFacts(listener: ListenerConfiguration): object {
-  const { path, port, protocol, tls, allowAnonymous } = listener;
-  return {
-    ...(path === undefined ? { port } : { path }),
-    protocol: protocol === "http_api" ? "httpapi" : protocol,
-    tls: tls !== null,
-    mtls: tls?.requires === true,
-    allow_anonymous: allowAnonymous,
-  };
 }
 
 function fileAnswer(directory: string | undefined, names: readonly string[]): HttpAnswer {

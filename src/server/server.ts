@@ -4,11 +4,14 @@
 
 import { randomBytes } from "node:crypto";
 import { Broker } from "../broker/broker.ts";
+import { BrokerControl } from "../broker/broker-control.ts";
+import type { ControlEndpoint } from "../broker/world.ts";
 import { BufferPool } from "../core/base/out-buffer.ts";
 import type { KeyLog } from "../io/key-log.ts";
 import { ProcessMemory } from "../io/memory.ts";
 import { TurnLoop } from "../io/turn.ts";
 import type { Configuration } from "../options/conf/configuration.ts";
+import { listenerFacts, pluginFacts } from "./facts.ts";
 import { StartFailure, systemWords } from "./failure.ts";
 import { type HttpAnswerer, Listeners } from "./listeners.ts";
 import type { LogSinks } from "./log-sinks.ts";
@@ -68,7 +71,7 @@ export class RunningServer {
     this.broker = new Broker({
       authenticator: this.security,
       access: this.security,
-      control: plugins.control,
+      control: [...plugins.control, ...this.brokerControl()],
       settings: brokerSettings(configuration),
       log,
       chance: { bytes: (count) => randomBytes(count) },
@@ -193,6 +196,14 @@ export class RunningServer {
         takesChanges: (persistence?.trouble ?? null) === null,
       }),
     });
+  }
+
+  /** What enable_control_api asks for. */
+  private brokerControl(): ControlEndpoint[] {
+    const { general, plugins } = this.configuration;
+    if (!general.enableControlApi) return [];
+    const listeners = () => this.listeners.configurations.map(listenerFacts);
+    return [new BrokerControl({ plugins: () => plugins.map(pluginFacts), listeners })];
   }
 
   private autosave(): void {

@@ -11,7 +11,6 @@ import {
   ignored,
   integer,
   limit,
-  notYet,
   readBoolean,
   readInteger,
   text,
@@ -67,19 +66,17 @@ const RUNNING_ROWS = {
     text: "Whether connects and disconnects are logged. The default is true.",
     fallback: true,
   }),
-  enableControlApi: {
+  enableControlApi: boolean({
     name: "enable_control_api",
-    value: "true|false",
     group: GENERAL,
     scope: "general",
     reload: "no",
-    text: "Whether the control topics are served. The default is false, and true comes later.",
-    read(rest) {
-      if (readBoolean(rest)) throw notYet("enable_control_api true");
-      return false;
-    },
+    text: [
+      "Whether $CONTROL/broker/v1 answers what listens and which plugins there are. Who may ask is",
+      "for the rules on topics to say. The default is false.",
+    ].join(" "),
     fallback: false,
-  } as Directive<boolean>,
+  }),
   perListenerSettings: boolean({
     name: "per_listener_settings",
     group: GENERAL,
