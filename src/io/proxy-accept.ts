@@ -79,6 +79,11 @@ export class ProxyAcceptor {
     socket.resume();
   }
 
+  /** How many have no header yet. */
+  get waitingCount(): number {
+    return this.waiting.size;
+  }
+
   /** Nobody is waited for any more. */
   close(): void {
     for (const socket of this.waiting) socket.destroy();

@@ -62,6 +62,8 @@ export class TlsAcceptor {
   private readonly events: TlsEvents;
   /** Never listens: it is handed its sockets. */
   private readonly server: Server;
+  /** Sockets with a handshake under way. */
+  private readonly shaking = new Set<Socket>();
 
   constructor(credentials: TlsCredentials, options: TlsAcceptOptions, events: TlsEvents) {
     this.credentials = credentials;
@@ -81,6 +83,7 @@ export class TlsAcceptor {
     });
     this.server.on("secureConnection", (socket) => this.onSecure(socket));
     this.server.on("tlsClientError", (error, socket) => {
+      this.shaking.delete(socketUnder(socket));
       events.onFailed(socket, this.reasonOf(socket, error));
     });
     const { onKeyLog } = events;
@@ -89,7 +92,19 @@ export class TlsAcceptor {
 
   /** Begins the handshake on a socket that came in, of which nothing has been read. */
   take(raw: Socket): void {
+    this.shaking.add(raw);
+    raw.once("close", () => this.shaking.delete(raw));
     this.server.emit("connection", raw);
+  }
+
+  /** How many have not agreed on TLS yet. */
+  get waitingCount(): number {
+    return this.shaking.size;
+  }
+
+  /** Ends handshakes that are under way. */
+  close(): void {
+    for (const raw of this.shaking) raw.destroy();
   }
 
   /** Whether a client that came in by older files would still be let in. */
@@ -112,6 +127,7 @@ export class TlsAcceptor {
   }
 
   private onSecure(socket: TLSSocket): void {
+    this.shaking.delete(socketUnder(socket));
     socket.on("error", () => undefined);
     // A client that is gone already has no certificate to look at any more.
     if (socket.destroyed) return;
@@ -148,6 +164,12 @@ export class TlsAcceptor {
     const { authorizationError } = socket;
     return authorizationError == null ? error : verifyError(String(authorizationError));
   }
+}
+
+/** What TLS runs over; itself where it cannot be told. */
+export function socketUnder(socket: Socket): Socket {
+  // Not in the types, and not promised by Node.
+  return (socket as { _parent?: Socket | null })._parent ?? socket;
 }
 
 /** The identity of a client with a pre-shared key; null where there is none. */

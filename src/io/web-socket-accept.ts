@@ -81,6 +81,11 @@ export class WebSocketAcceptor {
     stream.resume();
   }
 
+  /** How many have no answer yet. */
+  get waitingCount(): number {
+    return this.asking.size;
+  }
+
   /** Ends what asks for WebSocket and has no answer yet. */
   close(): void {
     for (const stream of this.asking.keys()) stream.destroy();

@@ -15,7 +15,7 @@ import type { Log } from "../broker/world.ts";
 import type { BufferPool } from "../core/base/out-buffer.ts";
 import { REASONS } from "../core/errors.ts";
 import type { HttpAnswer, HttpRequest } from "../io/http-accept.ts";
-import { type ListenTarget, listenTcp, type Peer, SocketLink } from "../io/tcp-listen.ts";
+import { type ListenTarget, listenTcp, type Peer, peerOf, SocketLink } from "../io/tcp-listen.ts";
 import type { TurnLoop } from "../io/turn.ts";
 import type { Configuration, ListenerConfiguration } from "../options/conf/configuration.ts";
 import { codeOf, StartFailure, systemWords, tlsWords } from "./failure.ts";
@@ -227,7 +227,7 @@ export class Listeners {
     try {
       const socket = await listenTcp(
         target,
-        (raw) => open.way.take(raw),
+        (raw) => this.onSocket(open, raw),
         (error) => this.onRefused(error),
       );
       open.sockets.push(socket);
@@ -238,6 +238,25 @@ export class Listeners {
       const why = systemWords(isNowhere ? { code: "ENOENT" } : error);
       throw new StartFailure(1, `Error binding unix socket: ${why}`, error);
     }
+  }
+
+  /** What is on its way counts, too: a handshake that is never ended holds a socket as well. */
+  private onSocket(open: Open, raw: Socket): void {
+    if (open.way.isDirect || this.mayWait(open, peerOf(raw, open.configuration.path))) {
+      open.way.take(raw);
+    } else raw.destroy();
+  }
+
+  private mayWait(open: Open, peer: Peer): boolean {
+    if (!this.hasRoom(open, peer, open.way.waitingCount)) return false;
+    const { broker } = this;
+    const { globalMaxConnections } = broker.settings;
+    if (globalMaxConnections < 0) return true;
+    let count = broker.connectionCount;
+    for (const { way } of this.opened) count += way.waitingCount;
+    if (count < globalMaxConnections) return true;
+    this.log.write("notice", "Client connection denied: global_max_connections exceeded.");
+    return false;
   }
 
   private onAccepted(open: Open, accepted: Accepted): void {
@@ -273,9 +292,9 @@ export class Listeners {
     return true;
   }
 
-  private hasRoom({ configuration, connections }: Open, { address }: Peer): boolean {
+  private hasRoom({ configuration, connections }: Open, { address }: Peer, waiting = 0): boolean {
     const { maxConnections } = configuration;
-    if (maxConnections < 0 || connections < maxConnections) return true;
+    if (maxConnections < 0 || connections + waiting < maxConnections) return true;
     const line = `Client connection from ${address} denied: max_connections exceeded.`;
     this.log.write("notice", line);
     return false;

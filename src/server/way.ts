@@ -133,9 +133,22 @@ export class Way {
     this.http?.retire();
   }
 
-  /** Ends what is on its way and no link yet, as far as it is known. */
+  /** Whether a socket is a link as soon as it comes in. */
+  get isDirect(): boolean {
+    return this.proxied === null && this.secured === null && this.above === null;
+  }
+
+  /** Sockets on their way that are no link yet; HTTP connections are not among them. */
+  get waitingCount(): number {
+    const { proxied, secured, webSocket } = this;
+    const shaking = secured?.acceptor.waitingCount ?? 0;
+    return (proxied?.waitingCount ?? 0) + shaking + (webSocket?.waitingCount ?? 0);
+  }
+
+  /** Ends what is on its way and no link yet. */
   close(): void {
     this.proxied?.close();
+    this.secured?.acceptor.close();
     this.above?.close();
   }
 
@@ -215,9 +228,8 @@ export class Way {
   }
 
   private peerOver(socket: Socket): Peer {
-    // Not in the types: what TLS runs over. Without it the connection's own address serves.
-    const { _parent: parent } = socket as { _parent?: Socket | null };
-    return this.peers.get(parent ?? socket) ?? peerOf(socket, this.configuration.path);
+    const under = this.secured?.socketUnder(socket) ?? socket;
+    return this.peers.get(under) ?? peerOf(socket, this.configuration.path);
   }
 }
 
@@ -228,6 +240,7 @@ interface On {
 /** TLS, and who clients are by it. */
 interface Secured {
   readonly acceptor: TlsAcceptor;
+  socketUnder(socket: Socket): Socket;
   protectionOf(socket: TLSSocket): string;
   /** Undefined: by user name and password, like everybody. */
   identityOf(socket: TLSSocket): string | null | undefined;
@@ -309,6 +322,7 @@ async function securing(
       ...events,
       ...(onKeyLog !== undefined && { onKeyLog }),
     }),
+    socketUnder: accepting.socketUnder,
     protectionOf: accepting.protectionOf,
     identityOf(socket) {
       if (username === undefined) return undefined;

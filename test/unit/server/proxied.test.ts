@@ -82,7 +82,7 @@ describe("a listener with enable_proxy_protocol", () => {
     await first.expectBytes(CONNACK);
     const second = await broker.peer(port, V1, connect("second"));
     await second.closed();
-    await broker.logged("Client connection from 192.0.2.1 denied: max_connections exceeded.");
+    await broker.logged("Client connection from 127.0.0.1 denied: max_connections exceeded.");
     await broker.reload(`listener ${port} 127.0.0.1`, "allow_anonymous true");
     const third = await broker.peer(port, connect("third"));
     await third.expectBytes(CONNACK);

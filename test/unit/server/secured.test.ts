@@ -8,7 +8,9 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
+import { connect as connectTcp } from "node:net";
 import { join } from "node:path";
+import { Duplex } from "node:stream";
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from "node:tls";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { StartFailure } from "../../../src/server/failure.ts";
@@ -21,7 +23,8 @@ import {
   selfSigned,
 } from "../../support/certificates.ts";
 import { runHere } from "../../support/in-process.ts";
-import { freePort } from "../../support/programs.ts";
+import { mosquittoPub } from "../../support/peers.ts";
+import { freePort, outcome, start } from "../../support/programs.ts";
 import { type Served, serve, serveWith } from "../../support/served.ts";
 import { waitFor } from "../../support/wait-for.ts";
 import { connectBytes } from "../../support/wire-client.ts";
@@ -361,5 +364,68 @@ describe.skipIf(!hasOpenssl)("a listener with pre-shared keys", () => {
       ].join("\n"),
     );
     await expect(starting).rejects.toMatchObject({ status: 3 });
+  });
+});
+
+describe.skipIf(!hasOpenssl)("clients that break off", () => {
+  /** What a client of TLS sends first. */
+  function hello(): Promise<Buffer> {
+    return new Promise((resolve) => {
+      const wire = new Duplex({ read: () => undefined, write: (chunk) => resolve(chunk) });
+      connectTls({ socket: wire, rejectUnauthorized: false }).on("error", () => undefined);
+    });
+  }
+
+  it.each(["mqtt", "websockets", "http_api"])("do no harm: %s", async (protocol) => {
+    const { broker, port } = await secured(`protocol ${protocol}`, ...asking());
+    await using _ = broker;
+    const first = await hello();
+    const cuts = Array.from({ length: 12 }, (_, i) => Math.floor((first.length * i) / 11));
+    for (const at of cuts) {
+      const one = await broker.peer(port, first.subarray(0, at));
+      one.reset();
+      await broker.peer(port, Buffer.concat([first.subarray(0, at), Buffer.alloc(300, at)]));
+    }
+    for (const isReset of [true, false]) {
+      const raw = connectTcp(port, "127.0.0.1");
+      const socket = connectTls({ socket: raw, rejectUnauthorized: false, ...shown("client") });
+      socket.on("error", () => undefined);
+      socket.resume();
+      socket.once("secureConnect", () => {
+        if (isReset) raw.resetAndDestroy();
+        else socket.end("GET / HTTP/1.1\r\n\r\n");
+      });
+      await new Promise((resolve) => raw.once("close", resolve));
+    }
+    if (protocol === "mqtt") expect(await publish(port, ...by("client"))).toBe(0);
+    else await client(broker, port, shown("client"));
+  });
+
+  it("count for max_connections while their handshake is under way", async () => {
+    const { broker, port } = await secured("max_connections 2");
+    await using _ = broker;
+    const [one] = [await broker.peer(port), await broker.peer(port)];
+    await (await broker.peer(port)).closed();
+    await broker.logged("Client connection from 127.0.0.1 denied: max_connections exceeded.");
+    one.destroy();
+    await waitFor("there is room", async () => (await publish(port, "--cafile", made.ca)) === 0);
+  });
+});
+
+describe.skipIf(!hasOpenssl || mosquittoPub === undefined)("mosquitto's clients", () => {
+  it("come in with a pre-shared key, and not with another", async () => {
+    const port = await freePort();
+    const lines = [`psk_file ${file("theirs", "me:0102\n")}`, `listener ${port} 127.0.0.1`];
+    await using broker = await serve("allow_anonymous true", ...lines, "psk_hint h");
+    const status = async (identity: string, psk: string) => {
+      const words = ["-p", `${port}`, "-t", "a", "-m", "m", "--psk", psk];
+      const program = start(mosquittoPub!, [...words, "--psk-identity", identity]);
+      return (await outcome(program)).status;
+    };
+    expect(await status("me", "0102")).toBe(0);
+    expect(await status("me", "0103")).not.toBe(0);
+    expect(await status("you", "0102")).not.toBe(0);
+    expect(broker.log).toContain('failed: its key is not that of "me".\n');
+    expect(broker.log).toContain('failed: there is no PSK identity "you".\n');
   });
 });
