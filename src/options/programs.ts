@@ -370,6 +370,10 @@ const BROKER: Program = {
       "use SIGHUP.",
     ].join(" "),
     [
+      "On a terminal its log lines have the time of day, their kind and their text in columns, with",
+      "colours unless NO_COLOR is set; whatever else reads them gets them as mosquitto has them.",
+    ].join(" "),
+    [
       "Below systemd, as a unit of Type=notify, it says when it is ready, and with WatchdogSec= every",
       "half period that it goes on, by way of systemd-notify(1). A unit with User= needs",
       "NotifyAccess=all, for systemd listens to the main process alone otherwise; one whose broker",
@@ -382,6 +386,10 @@ const BROKER: Program = {
     {
       text: "Serve a configuration, after checking it.",
       command: "ts-broker -c broker.conf --test-config && ts-broker -c broker.conf",
+    },
+    {
+      text: "Ask whether it answers, for the health check of a container.",
+      command: "ts-broker --health -c broker.conf",
     },
   ],
   exitStatuses: [

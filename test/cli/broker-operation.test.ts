@@ -9,6 +9,7 @@ import { VERSION } from "../../src/options/version.ts";
 import { find, logger, systemdNotify } from "../support/peers.ts";
 import {
   freePort,
+  ourProgram,
   outcome,
   type Program,
   ROOT,
@@ -90,6 +91,23 @@ afterAll(async () => {
 
 const ours = (...words: readonly string[]) => outcome(startOurs("ts-broker", words));
 const logOf = (name: string) => readFileSync(join(directory, name), "utf8");
+
+describe("a broker that is asked for nothing rare", () => {
+  it("has nothing of it loaded", async () => {
+    const file = join(directory, "loaded.json");
+    const hook = join(ROOT, "test/support/loaded.cjs");
+    const words = ["-r", hook, ourProgram("ts-broker"), "-p", `${await freePort()}`];
+    // Root stays root, to write there.
+    const stay = { PUID: "0", PGID: undefined };
+    const env = { LOADED_TO: file, NODE_OPTIONS: undefined, ...stay };
+    await using plain = start(process.execPath, words, { env });
+    await plain.untilError(" running\n");
+    await plain.stop();
+    const parts: string[] = JSON.parse(readFileSync(file, "utf8"));
+    const rare = /^(package:|src\/)|^NativeModule (http|https|worker_threads)$/;
+    expect(parts.filter((part) => rare.test(part))).toEqual([]);
+  });
+});
 
 describe("ts-broker --health", () => {
   it("finds the broker by its configuration, and by its port", async () => {
