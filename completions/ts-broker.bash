@@ -29,6 +29,16 @@ _ts_broker() {
     fi
     return
   fi
+  if ((COMP_CWORD == 1)); then _ts_broker_offer -W dynsec; fi
+  if ((COMP_CWORD > 1)) && [[ "${COMP_WORDS[1]}" == dynsec ]]; then
+    _ts_broker_offer -W '--help'
+    if ((COMP_CWORD == 2)); then
+      _ts_broker_offer -W 'init'
+    else
+      _ts_broker_offer -f
+    fi
+    return
+  fi
   if ((COMP_CWORD == 1)); then _ts_broker_offer -W check-acl; fi
   if ((COMP_CWORD > 1)) && [[ "${COMP_WORDS[1]}" == check-acl ]]; then
     _ts_broker_offer -W '-c --config-file -i --client-id -p --port --help'

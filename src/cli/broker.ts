@@ -100,6 +100,8 @@ async function runCommand(io: BrokerStreams): Promise<number | undefined> {
       return (await import("./db.ts")).runDb(io, words);
     case "passwd":
       return (await import("./passwd.ts")).runPasswd(io, words);
+    case "dynsec":
+      return (await import("./dynsec.ts")).runDynsec(io, words);
     case "check-acl":
       return (await import("./check-acl.ts")).runCheckAcl(io, words, configured);
     case "reload":

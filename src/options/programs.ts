@@ -7,6 +7,7 @@
 import { BROKER_OPTIONS } from "./broker.ts";
 import { CHECK_ACL_OPTIONS } from "./check-acl.ts";
 import { DB_ACTIONS, DB_OPTIONS } from "./db.ts";
+import { DYNSEC_ACTIONS, DYNSEC_OPTIONS } from "./dynsec.ts";
 import type { OptionTable } from "./option.ts";
 import { PASSWD_OPTIONS } from "./passwd.ts";
 import { PUB_OPTIONS } from "./pub.ts";
@@ -281,6 +282,32 @@ const PASSWD: Command = {
   ],
 };
 
+const DYNSEC: Command = {
+  name: "dynsec",
+  brief: "Make the file of dynamic security",
+  actions: DYNSEC_ACTIONS,
+  usage: ["init FILE ADMIN [PASSWORD]"],
+  description: [
+    [
+      "Makes the file that the plugin mosquitto_dynamic_security is told of with",
+      "plugin_opt_config_file, as mosquitto_ctrl dynsec init does: with one user, who may change",
+      "everything in it, with mosquitto_ctrl(1) for one, and who may receive everything.",
+    ].join(" "),
+    [
+      "A password among the words is there for everybody on the machine to read while the program",
+      "runs. Without one it is asked for twice on the terminal.",
+    ].join(" "),
+    "The exit status is 0 when the file has been made, else 1. A file that is there stays as it is.",
+  ],
+  options: DYNSEC_OPTIONS,
+  examples: [
+    {
+      text: "Make a file for a new broker.",
+      command: "ts-broker dynsec init /etc/mosquitto/dynamic-security.json admin",
+    },
+  ],
+};
+
 const CHECK_ACL: Command = {
   name: "check-acl",
   brief: "Say what a client may do, and by which rule",
@@ -346,11 +373,12 @@ const BROKER: Program = {
   name: "ts-broker",
   section: 8,
   summary: "an MQTT broker",
-  commands: [DB, PASSWD, CHECK_ACL, RELOAD, SIGNAL],
+  commands: [DB, PASSWD, DYNSEC, CHECK_ACL, RELOAD, SIGNAL],
   usage: [
     "[-c config_file] [-d] [-h] [-p port] [-v]",
     "db {dump | check} FILE",
     "passwd [-b] [-c | -D | -U] FILE [USER] [PASSWORD]",
+    "dynsec init FILE ADMIN [PASSWORD]",
     "check-acl -c FILE USER TOPIC",
     "reload {-p PID | --pid-file FILE | -c FILE}",
     "signal ACTION {-p PID | --pid-file FILE | -c FILE}",

@@ -5,12 +5,13 @@
  * What is written goes to a file beside it first, which then takes its place: there is always a
  * whole one. Nobody but the owner reads it.
  */
-import { randomBytes } from "node:crypto";
+import { randomInt } from "node:crypto";
+import { existsSync } from "node:fs";
 import { open, rename, rm } from "node:fs/promises";
 import type { HashedPassword } from "../broker/access/passwords.ts";
 import { DynsecFileError, directoryBytes, readDirectory } from "../broker/dynsec/config-file.ts";
 import type { Directory } from "../broker/dynsec/directory.ts";
-import { firstDirectory } from "../broker/dynsec/first-start.ts";
+import { firstDirectory, initialDirectory } from "../broker/dynsec/first-start.ts";
 import type { Log } from "../broker/world.ts";
 import { canHash, hashPassword, isPassword } from "../io/hash.ts";
 import { readRestricted, readRestrictedBytes } from "../io/restricted-file.ts";
@@ -26,8 +27,9 @@ export interface FileParts {
 const PASSWORD_VARIABLE = "MOSQUITTO_DYNSEC_PASSWORD";
 /** Of a password from there; shorter ones are not taken. */
 const PASSWORD_CHARACTERS_MIN = 12;
-/** What makes a password of 20 characters in base64. */
-const PASSWORD_BYTES = 15;
+/** Of a password that is made up; none that a shell or a program's options would take amiss. */
+const PASSWORD_CHARACTERS = 20;
+const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 const OWN_ONLY = 0o600;
 
 /**
@@ -53,6 +55,42 @@ export async function openDynamicSecurity(
     isPassword,
     save: (changed) => save(configFile, changed),
   });
+}
+
+/**
+ * Makes a file with one user, who may change everything in it and do nothing else, as
+ * `mosquitto_ctrl dynsec init` does.
+ *
+ * @throws {StartFailure} when it is there already, or cannot be written.
+ */
+export async function initDynamicSecurity(
+  path: string,
+  username: string,
+  password: string,
+): Promise<void> {
+  if (existsSync(path)) {
+    const what = `'${path}' already exists. Remove the file or use a different location.`;
+    throw new StartFailure(1, `dynsec init: ${what}`);
+  }
+  try {
+    await save(path, initialDirectory(username, await hashed(password)));
+  } catch (error) {
+    const { cause } = error as Error;
+    const what = `dynsec init: Unable to open '${path}' for writing.`;
+    throw new StartFailure(1, `${what} ${words(cause)}.`, cause);
+  }
+}
+
+/**
+ * Reads the file as a start would, and makes none.
+ *
+ * @throws {StartFailure} What would keep a broker from starting.
+ */
+export function tryDynamicSecurity(
+  { configFile }: PluginValues<"dynamicSecurity">,
+  parts: FileParts,
+): void {
+  if (configFile !== undefined) existing(configFile, parts);
 }
 
 /** Null where there is no file. */
@@ -160,7 +198,8 @@ function newHash(password: Buffer): Promise<HashedPassword> {
 }
 
 function madeUpPassword(): string {
-  return randomBytes(PASSWORD_BYTES).toString("base64url");
+  const letters = { length: PASSWORD_CHARACTERS };
+  return Array.from(letters, () => LETTERS[randomInt(LETTERS.length)]).join("");
 }
 
 function mayBeLink(env: FileParts["env"]): boolean {

@@ -1,5 +1,7 @@
 /** What would keep a broker from starting, of the files that its configuration names. */
 import type { Configuration } from "../options/conf/configuration.ts";
+import type { PluginValues } from "../options/conf/plugin-lines.ts";
+import { tryDynamicSecurity } from "./dynamic-security-file.ts";
 import { StartFailure } from "./failure.ts";
 import { Security, type SecurityParts } from "./security.ts";
 import { Way } from "./way.ts";
@@ -8,7 +10,8 @@ import { Way } from "./way.ts";
 const LIMITS = { handshakeTimeoutMs: 0, headerBytesMax: 0, frameBytesMax: 0 };
 
 /**
- * Reads password, ACL and PSK files, certificates and keys. Nothing is opened but those.
+ * Reads password, ACL, PSK and dynamic security files, certificates and keys. Nothing is opened but
+ * those.
  *
  * @returns Everything that cannot be read or used: lines as a start would log them.
  */
@@ -29,6 +32,14 @@ export async function troubleWith(
       tell(error);
     }
     await Way.make(listener, NO_EVENTS, { ...parts, limits: LIMITS }).catch(tell);
+  }
+  for (const { kind, told } of configuration.plugins) {
+    if (kind !== "dynamicSecurity") continue;
+    try {
+      tryDynamicSecurity(told as PluginValues<"dynamicSecurity">, parts);
+    } catch (error) {
+      tell(error);
+    }
   }
   return [...new Set(found)];
 }

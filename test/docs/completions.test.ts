@@ -33,7 +33,7 @@ const OFFERS: readonly (readonly [line: string, offers: readonly string[]])[] = 
   ["ts-pub -t ", []],
   ["ts-sub -F ", []],
   ["ts-sub --message", ["--message-rate"]],
-  ["ts-broker d", ["db"]],
+  ["ts-broker d", ["db", "dynsec"]],
   ["ts-broker db d", ["dump"]],
   ["ts-broker db dump --", ["--client-stats", "--help", "--json", "--stats"]],
   ["ts-broker -c db --v", ["--verbose", "--version"]],

@@ -1,4 +1,12 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -76,6 +84,17 @@ describe("the files that a configuration names", () => {
       'Error opening acl file "D/bad".',
     ]);
     expect(found[3]).toContain('"D/gone"');
+  });
+
+  it("are not made where they are dynamic security's, and may be broken there, too", async () => {
+    const lines = ["listener 1", "plugin mosquitto_dynamic_security", "plugin_opt_config_file D/"];
+    const of = (name: string) => trouble(lines.map((line) => line.replace(/D\/$/, `D/${name}`)));
+    expect((await of("made")).found).toEqual([]);
+    expect(existsSync(join(directory, "made"))).toBe(false);
+    expect((await of("bad")).found).toEqual([
+      "Error loading Dynamic security plugin config: File is not valid JSON.",
+      "Error found in D/bad.",
+    ]);
   });
 
   it("are read with a warning where others can", async () => {
