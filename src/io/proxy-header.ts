@@ -42,6 +42,8 @@ const V2_HEAD_BYTES = 16;
 /** Bytes of the addresses of each family: two addresses and two ports, or two paths. */
 const ADDRESS_BYTES = { 0: 0, 17: 12, 33: 36, 49: 216 } as const;
 const UNIX_PATH_BYTES = 108;
+const CONTROL = /\p{Cc}/u;
+const CONTROLS = /\p{Cc}/gu;
 
 const TLV_SSL = 0x20;
 const SSL_VERSION = 0x21;
@@ -149,7 +151,7 @@ function sourceOf(bytes: Buffer, family: number): ProxyHeader["source"] {
       return { address: ipv6Text(bytes), port: bytes.readUInt16BE(32) };
     case 0x31: {
       const [path = ""] = bytes.toString("latin1", 0, UNIX_PATH_BYTES).split("\0", 1);
-      return path === "" ? null : { address: path, port: 0 };
+      return path === "" ? null : { address: shown(path), port: 0 };
     }
     default:
       return null;
@@ -181,11 +183,16 @@ function readTls(bytes: Buffer): ProxiedTls | null {
   if ((client & CLIENT_SSL) === 0) return null;
   const name = texts.get(SSL_COMMON_NAME) ?? "";
   return {
-    version: texts.get(SSL_VERSION) ?? "",
-    cipher: texts.get(SSL_CIPHER) ?? "",
+    version: shown(texts.get(SSL_VERSION) ?? ""),
+    cipher: shown(texts.get(SSL_CIPHER) ?? ""),
     isVerified,
-    commonName: name === "" || name.includes("\0") ? null : name,
+    commonName: name === "" || CONTROL.test(name) ? null : name,
   };
+}
+
+/** Fit for a line of a log. */
+function shown(text: string): string {
+  return text.replaceAll(CONTROLS, "?");
 }
 
 /** @throws {ProxyHeaderError} The records do not fill `bytes`. */

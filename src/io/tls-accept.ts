@@ -191,7 +191,8 @@ export function certificateNameOf(socket: TLSSocket, by: "commonName" | "subject
   // Unlike the certificate's own text it has no escapes. The types leave out that it may be none.
   const subject = socket.getPeerCertificate()?.subject as { CN?: string | string[] } | undefined;
   const [name = ""] = [subject?.CN ?? []].flat();
-  return name === "" || name.includes("\0") ? null : name;
+  // What is cut off at a NUL, or makes a line of its own in a log, is nobody's name.
+  return name === "" || /\p{Cc}/u.test(name) ? null : name;
 }
 
 /** What a connection is protected by, as the log shows it. */

@@ -76,6 +76,8 @@ export class Listeners {
   private answerer: HttpAnswerer | null = null;
   private readonly opened: Open[] = [];
   private readonly links = new Map<SocketLink, Present>();
+  /** Ways of before a reload that somebody is on still. */
+  private retired: readonly Way[] = [];
   /** Of a request for WebSocket. */
   private headerBytesMax = 0;
   /** Called when the last connection is gone. */
@@ -134,7 +136,7 @@ export class Listeners {
       steps.push(() => {
         open.configuration = way.configuration;
         open.settings = listenerSettings(listener);
-        open.way.retire();
+        this.retire(open.way);
         open.way = way;
       });
     }
@@ -158,6 +160,7 @@ export class Listeners {
       for (const socket of sockets) socket.close();
       way.close();
     }
+    for (const way of this.retired) way.close();
   }
 
   /** Resolves when every connection is gone; what is left after `graceMs` is cut. */
@@ -305,6 +308,12 @@ export class Listeners {
     if (answerer === null) throw new Error("there is an answerer before the first request");
     const { address, identity } = peer;
     return answerer.answer(request, open.configuration, { address, identity });
+  }
+
+  /** Another way has taken its place: what is on its way still is let through. */
+  private retire(way: Way): void {
+    way.retire();
+    this.retired = [...this.retired, way].filter(({ waitingCount }) => waitingCount > 0);
   }
 
   /** Who is there and would not be let in any more has to go (h.33). */

@@ -109,9 +109,16 @@ describe("version 2", () => {
     expect(tls?.isVerified).toBe(isVerified);
   });
 
-  it("knows no name with a NUL inside", () => {
-    const records = [sslRecord({ flags: 5, verify: 0, commonName: "admin\0x" })];
+  it.each(["admin\0x", "admin\nx"])("knows no name with a control character: %j", (commonName) => {
+    const records = [sslRecord({ flags: 5, verify: 0, commonName })];
     expect(read(2, proxyV2({ records })).header.tls?.commonName).toBeNull();
+  });
+
+  it("has no text that would make another line of a log", () => {
+    const records = [sslRecord({ flags: 1, verify: 0, version: "a\nb", cipher: "c\rd" })];
+    const bytes = Buffer.from("/run/\nclient".padEnd(216, "\0")).toString("hex");
+    const { source, tls } = read(2, proxyV2({ address: { family: 0x31, bytes }, records })).header;
+    expect([source?.address, tls?.version, tls?.cipher]).toEqual(["/run/?client", "a?b", "c?d"]);
   });
 
   it("LOCAL has nobody behind it, whatever else it holds", () => {

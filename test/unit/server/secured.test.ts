@@ -412,6 +412,23 @@ describe.skipIf(!hasOpenssl)("clients that break off", () => {
   });
 });
 
+describe.skipIf(!hasOpenssl)("a handshake under way", () => {
+  it("outlives a reload, and ends with the broker", async () => {
+    const { broker, port, listener } = await secured();
+    const slow = connectTcp(port, "127.0.0.1");
+    const late = connectTcp(port, "127.0.0.1");
+    for (const socket of [slow, late]) await new Promise((done) => socket.once("connect", done));
+    await broker.reload("allow_anonymous true", ...listener);
+    const secure = connectTls({ socket: late, rejectUnauthorized: false });
+    await new Promise((done) => secure.once("secureConnect", done));
+    const gone = new Promise((done) => slow.once("close", done));
+    slow.resume();
+    secure.destroy();
+    await broker[Symbol.asyncDispose]();
+    await gone;
+  });
+});
+
 describe.skipIf(!hasOpenssl || mosquittoPub === undefined)("mosquitto's clients", () => {
   it("come in with a pre-shared key, and not with another", async () => {
     const port = await freePort();
