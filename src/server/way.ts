@@ -262,7 +262,8 @@ const KEEP_ALIVE_MS = 10_000;
 const STALL_MS = 30_000;
 /** For a request: nobody who means it takes longer. */
 const REQUEST_MS_MAX = 10_000;
-const REQUESTS_MAX = 1_000;
+/** On one connection, where they may all be asked at once. */
+const REQUESTS_MAX = 100;
 
 async function stepsOf(configuration: ListenerConfiguration, parts: WayParts): Promise<Steps> {
   const { proxy, tls, protocol, websocketsOrigin } = configuration;
