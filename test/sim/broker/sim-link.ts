@@ -115,9 +115,9 @@ export class SimLink implements Link {
     this.isCut = true;
   }
 
-  /** Nothing is left to do with it. */
+  /** Nothing is left to do with it, and the client has heard of its end. */
   get isOver(): boolean {
-    return this.isClosed && (this.isCut || this.toClient.length === 0);
+    return this.isClosed && this.isCut;
   }
 
   /** The broker hears of the break. */

@@ -56,6 +56,7 @@ export class SimWorld implements Surroundings {
         persistentClientExpiration: SESSION_SECONDS,
         queueQos0Messages: prng.chance(0.5),
         routesMax: prng.pick([2, 6, 100_000]),
+        turnStepsMax: prng.pick([1, 10, 100_000]),
         ...settings,
       },
       log: { debug: prng.chance(0.2), write: (_type, text) => void this.log.push(text) },

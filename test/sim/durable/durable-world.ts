@@ -306,6 +306,7 @@ function settingsFor(prng: Prng): BrokerSettings {
     queueInMemoryMax: prng.pick([1, 3, 1_000]),
     queueInMemoryBytesMax: prng.pick([60, 1024 * 1024]),
     queueFetchBelow: prng.pick([1, 2, 500]),
+    turnStepsMax: prng.pick([1, 10, 100_000]),
   };
 }
 
