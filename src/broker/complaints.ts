@@ -26,10 +26,15 @@ export class Complaints {
    * @param what What was done about it: a sentence that follows the limit's name.
    */
   reached(limit: string, what: string): void {
+    if (!this.isNews(limit)) return;
+    this.log.write("warning", `Warning: ${limit} reached: ${what}`);
+  }
+
+  /** For what has words of its own: whether an episode begins here. */
+  isNews(limit: string): boolean {
     const { now } = this.time;
     const before = this.reachedAt.get(limit) ?? Number.NEGATIVE_INFINITY;
     this.reachedAt.set(limit, now);
-    if (now - before < EPISODE_MS) return;
-    this.log.write("warning", `Warning: ${limit} reached: ${what}`);
+    return now - before >= EPISODE_MS;
   }
 }

@@ -159,13 +159,24 @@ export class Outlet {
       return true;
     }
     const full = maxQueuedMessages > 0 && this.waitingPackets >= maxQueuedMessages;
-    const { isShort } = this.broker.shortage;
-    if (full || isShort || backlogBytes + out.length >= backlogBytesMax) {
+    if (this.broker.shortage.isShort) {
       this.broker.counters.publishDropped += count;
+      return false;
+    }
+    if (full || backlogBytes + out.length >= backlogBytesMax) {
+      this.broker.counters.publishDropped += count;
+      this.complain(full);
       return false;
     }
     this.waitingPackets += count;
     return true;
+  }
+
+  private complain(isCount: boolean): void {
+    this.broker.complaints.reached(
+      isCount ? "max_queued_messages" : "backlogBytesMax",
+      `QoS 0 messages are dropped for clients that do not read them, such as ${this.clientId}.`,
+    );
   }
 
   private sendMessage5(

@@ -71,8 +71,8 @@ export interface BrokerSettings {
   /** Topics whose recipients are remembered. Above, the oldest are worked out again. */
   readonly routesMax: number;
   /**
-   * Connections whose CONNECT has not come, and as many handshakes of TLS or WebSocket at each
-   * socket; 0 for no limit. Above, the one that has waited longest gives way to a new one, so that
+   * Connections whose CONNECT has not come, and as many handshakes of TLS or WebSocket;
+   * 0 for no limit. Above, the one that has waited longest gives way to a new one, so that
    * who opens connections and says nothing keeps nobody out.
    */
   readonly pendingConnectionsMax: number;

@@ -43,8 +43,13 @@ export interface LinkSocket {
   destroy(): unknown;
   pause(): unknown;
   resume(): unknown;
-  on(event: "end" | "error" | "close", listener: () => void): unknown;
+  on(event: "end" | "error" | "close", listener: (error?: Error) => void): unknown;
   once(event: "close", listener: () => void): unknown;
+}
+
+/** Why a link ended, where that is worth a word in the log. */
+export class LinkError extends Error {
+  override readonly name = "LinkError";
 }
 
 /** Whose connection it is. */
@@ -152,13 +157,16 @@ export class SocketLink implements Link, Flushed {
   start(listener: LinkListener, onGone: () => void): void {
     const { socket, turn } = this;
     this.listener = listener;
+    let why = "";
     const onEnd = () => {
       turn.begin();
-      listener.onClosed();
+      listener.onClosed(why);
     };
     socket.on("end", onEnd);
     // What went wrong is the peer's or the network's: "close" follows, and ends the connection.
-    socket.on("error", () => undefined);
+    socket.on("error", (error) => {
+      if (error instanceof LinkError) why = error.message;
+    });
     socket.on("close", () => {
       onEnd();
       onGone();

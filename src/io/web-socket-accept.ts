@@ -8,7 +8,7 @@
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { Socket } from "node:net";
 import { type WebSocket, WebSocketServer } from "ws";
-import type { LinkSocket } from "./tcp-listen.ts";
+import { LinkError, type LinkSocket } from "./tcp-listen.ts";
 
 export interface WebSocketLimits {
   /** Bytes of a request's header; a longer one is refused with 431. */
@@ -17,6 +17,13 @@ export interface WebSocketLimits {
   readonly requestTimeoutMs: number;
   /** Bytes of a frame, or of all fragments of one; what is longer ends the connection. */
   readonly frameBytesMax: number;
+  /**
+   * Fragments of one message, and pieces in which one frame comes off the network: each takes some
+   * hundred bytes beside its own. More end the connection.
+   */
+  readonly piecesMax: number;
+  /** Bytes that a client leaves unread before its pings have no answer (RFC 6455 §5.5.3). */
+  readonly pongBacklogMax: number;
 }
 
 /** A WebSocket that came in. */
@@ -60,6 +67,9 @@ export class WebSocketAcceptor {
       clientTracking: false,
       perMessageDeflate: false,
       maxPayload: limits.frameBytesMax,
+      maxFragments: limits.piecesMax,
+      maxBufferedChunks: limits.piecesMax,
+      autoPong: false,
       handleProtocols: (offered) => SUBPROTOCOLS.find((name) => offered.has(name)) ?? false,
     });
     this.server = createServer({ maxHeaderSize: limits.headerBytesMax });
@@ -102,7 +112,7 @@ export class WebSocketAcceptor {
       this.onAnswered(stream);
       this.onAccepted({
         stream,
-        open: (onChunk) => new FramedSocket(socket, stream, onChunk),
+        open: (onChunk) => new FramedSocket(socket, stream, this.limits, onChunk),
         destroy: () => socket.terminate(),
       });
     });
@@ -130,7 +140,12 @@ class FramedSocket implements LinkSocket {
   private readonly stream: Socket;
   private hasEnded = false;
 
-  constructor(socket: WebSocket, stream: Socket, onChunk: (chunk: Buffer) => void) {
+  constructor(
+    socket: WebSocket,
+    stream: Socket,
+    { pongBacklogMax }: WebSocketLimits,
+    onChunk: (chunk: Buffer) => void,
+  ) {
     this.socket = socket;
     this.stream = stream;
     socket.pause();
@@ -138,6 +153,9 @@ class FramedSocket implements LinkSocket {
       if (isBinary) onChunk(data);
       // [MQTT5-6.0.0-1]
       else this.fail(UNSUPPORTED_DATA);
+    });
+    socket.on("ping", (data: Buffer) => {
+      if (stream.writableLength <= pongBacklogMax) socket.pong(data);
     });
     // It broke the rules of WebSocket, and has been told so.
     socket.on("error", () => socket.terminate());
@@ -180,9 +198,10 @@ class FramedSocket implements LinkSocket {
     this.socket.resume();
   }
 
-  on(event: "end" | "error" | "close", listener: () => void): void {
+  on(event: "end" | "error" | "close", listener: (error?: Error) => void): void {
     // Its end is its closing: there is no half of it that stays open.
-    if (event !== "end") this.socket.on(event, listener);
+    if (event === "close") this.socket.on(event, () => listener());
+    else if (event === "error") this.socket.on(event, (error) => listener(limitWords(error)));
   }
 
   once(event: "close", listener: () => void): void {
@@ -193,4 +212,15 @@ class FramedSocket implements LinkSocket {
     this.socket.close(code);
     this.socket.terminate();
   }
+}
+
+/** What ws says of a limit that we gave it, in words for the log; others are not of interest. */
+const LIMIT_WORDS: Readonly<Record<string, string>> = {
+  WS_ERR_UNSUPPORTED_MESSAGE_LENGTH: "WebSocket frameBytesMax exceeded",
+  WS_ERR_TOO_MANY_BUFFERED_PARTS: "WebSocket piecesMax exceeded",
+};
+
+function limitWords(error: Error): LinkError | undefined {
+  const words = LIMIT_WORDS[(error as { code?: string }).code ?? ""];
+  return words === undefined ? undefined : new LinkError(words);
 }

@@ -14,6 +14,7 @@ import type { ListenerSettings } from "../broker/settings.ts";
 import type { Log } from "../broker/world.ts";
 import type { BufferPool } from "../core/base/out-buffer.ts";
 import { REASONS } from "../core/errors.ts";
+import { Handshakes } from "../io/handshakes.ts";
 import type { HttpAnswer, HttpRequest } from "../io/http-accept.ts";
 import { type ListenTarget, listenTcp, type Peer, peerOf, SocketLink } from "../io/tcp-listen.ts";
 import type { TurnLoop } from "../io/turn.ts";
@@ -73,6 +74,7 @@ export class Listeners {
   private readonly pool: BufferPool;
   private readonly log: Log;
   private readonly parts: ListenerParts;
+  private readonly handshakes: Handshakes;
   private answerer: HttpAnswerer | null = null;
   private readonly opened: Open[] = [];
   private readonly links = new Map<SocketLink, Present>();
@@ -89,6 +91,14 @@ export class Listeners {
     this.pool = pool;
     this.log = parts.log;
     this.parts = parts;
+    this.handshakes = new Handshakes(
+      () => {
+        const { pendingConnectionsMax, pendingGraceMs } = broker.settings;
+        return { countMax: pendingConnectionsMax, graceMs: pendingGraceMs };
+      },
+      (isOldestClosed) => this.onTooManyHandshakes(isOldestClosed),
+      () => performance.now(),
+    );
   }
 
   /** What the listeners are by now. */
@@ -223,7 +233,8 @@ export class Listeners {
       onRequest: (request: HttpRequest, peer: Peer) => this.onRequest(open(), request, peer),
       onError: (error: unknown) => this.onRefused(error),
     };
-    return Way.make(listener, events, { ...this.parts, limits });
+    const { parts, handshakes } = this;
+    return Way.make(listener, events, { ...parts, handshakes, limits });
   }
 
   private async listen(open: Open, target: ListenTarget): Promise<void> {
@@ -231,7 +242,7 @@ export class Listeners {
       const socket = await listenTcp(
         target,
         (raw) => this.onSocket(open, raw),
-        (error) => this.onRefused(error),
+        (error) => this.onNotAccepted(error),
       );
       open.sockets.push(socket);
     } catch (error) {
@@ -326,8 +337,24 @@ export class Listeners {
     }
   }
 
+  private onTooManyHandshakes(isOldestClosed: boolean): void {
+    this.turn.begin();
+    const whom = isOldestClosed ? "the oldest are closed for new ones" : "new ones are closed";
+    const { pendingConnectionsMax } = this.broker.settings;
+    this.broker.complaints.reached(
+      "max_pending_connections",
+      `with ${pendingConnectionsMax} handshakes of TLS or WebSocket under way, ${whom}.`,
+    );
+  }
+
   private onFailed(address: string, error: Error): void {
     this.log.write("notice", `Client connection from ${address} failed: ${tlsWords(error)}.`);
+  }
+
+  /** Such as for want of files: it goes on for each client that comes, and is said once. */
+  private onNotAccepted(error: Error): void {
+    this.turn.begin();
+    if (this.broker.complaints.isNews("open files")) this.onRefused(error);
   }
 
   private onRefused(error: unknown): void {

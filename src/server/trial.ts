@@ -1,4 +1,5 @@
 /** What would keep a broker from starting, of the files that its configuration names. */
+import { Handshakes } from "../io/handshakes.ts";
 import type { Configuration } from "../options/conf/configuration.ts";
 import type { PluginValues } from "../options/conf/plugin-lines.ts";
 import { tryDynamicSecurity } from "./dynamic-security-file.ts";
@@ -8,6 +9,11 @@ import { Way } from "./way.ts";
 
 /** Nothing comes this way, so that none of them is reached. */
 const LIMITS = { handshakeTimeoutMs: 0, headerBytesMax: 0, frameBytesMax: 0 };
+const NO_HANDSHAKES = new Handshakes(
+  () => ({ countMax: 0, graceMs: 0 }),
+  () => undefined,
+  () => 0,
+);
 
 /**
  * Reads password, ACL, PSK and dynamic security files, certificates and keys. Nothing is opened but
@@ -31,7 +37,8 @@ export async function troubleWith(
     } catch (error) {
       tell(error);
     }
-    await Way.make(listener, NO_EVENTS, { ...parts, limits: LIMITS }).catch(tell);
+    const way = { ...parts, limits: LIMITS, handshakes: NO_HANDSHAKES };
+    await Way.make(listener, NO_EVENTS, way).catch(tell);
   }
   for (const { kind, told } of configuration.plugins) {
     if (kind !== "dynamicSecurity") continue;

@@ -9,6 +9,7 @@ import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { PskFileError, type PskKeys, readPskFile } from "../broker/access/psk-keys.ts";
 import type { Log } from "../broker/world.ts";
+import type { Handshakes } from "../io/handshakes.ts";
 import type { HttpAcceptor, HttpAnswer, HttpEvents, HttpRequest } from "../io/http-accept.ts";
 import type { ProxyAcceptor, ProxyEvents } from "../io/proxy-accept.ts";
 import type { ProxyHeader } from "../io/proxy-header.ts";
@@ -24,6 +25,12 @@ import type { TlsAcceptor, TlsEvents } from "../io/tls-accept.ts";
 import type { WebSocketAcceptor } from "../io/web-socket-accept.ts";
 import type { ListenerConfiguration, TlsConfiguration } from "../options/conf/configuration.ts";
 import { StartFailure, systemWords } from "./failure.ts";
+
+/** A WebSocket's frames may come in any number of pieces, but not of a few bytes each. */
+const FRAME_PIECES_MIN = 1_024;
+const FRAME_PIECE_BYTES = 256;
+/** Some hundred pongs. */
+const PONG_BACKLOG_MAX = 65_536;
 
 /** What came in and may become a link. */
 export interface Accepted {
@@ -59,6 +66,8 @@ export interface WayLimits {
 export interface WayParts {
   readonly limits: WayLimits;
   readonly log: Log;
+  /** Of all ways: those under way. */
+  readonly handshakes: Handshakes;
   /** Of the process: whether secret files may be links. */
   readonly env: Readonly<Record<string, string | undefined>>;
   /** For every line of the TLS key log, where one is kept. */
@@ -68,6 +77,7 @@ export interface WayParts {
 export class Way {
   readonly configuration: ListenerConfiguration;
   private readonly events: WayEvents;
+  private readonly handshakes: Handshakes;
   private readonly proxied: ProxyAcceptor | null;
   private readonly secured: Secured | null;
   private readonly webSocket: WebSocketAcceptor | null;
@@ -75,9 +85,15 @@ export class Way {
   /** Whose the sockets are, by the proxy's word or their own. */
   private readonly peers = new WeakMap<Socket, Peer>();
 
-  private constructor(configuration: ListenerConfiguration, events: WayEvents, steps: Steps) {
+  private constructor(
+    configuration: ListenerConfiguration,
+    events: WayEvents,
+    handshakes: Handshakes,
+    steps: Steps,
+  ) {
     this.configuration = configuration;
     this.events = events;
+    this.handshakes = handshakes;
     this.proxied = steps.proxied;
     this.secured =
       steps.secured?.({
@@ -87,7 +103,10 @@ export class Way {
     this.webSocket = steps.webSocket?.((accepted) => this.onWebSocket(accepted)) ?? null;
     this.http =
       steps.http?.({
-        admits: (stream) => events.admits(this.peerAbove(stream), stream),
+        admits: (stream) => {
+          this.handshakes.end(this.rawOf(stream));
+          return events.admits(this.peerAbove(stream), stream);
+        },
         onRequest: (request) => events.onRequest(request, this.peerAbove(request.socket)),
         onError: (error) => events.onError(error),
       }) ?? null;
@@ -99,7 +118,8 @@ export class Way {
     events: WayEvents,
     parts: WayParts,
   ): Promise<Way> {
-    return new Way(configuration, events, await stepsOf(configuration, parts));
+    const steps = await stepsOf(configuration, parts);
+    return new Way(configuration, events, parts.handshakes, steps);
   }
 
   /** A socket came in. It is paused, and nothing of it has been read. */
@@ -107,6 +127,7 @@ export class Way {
     const peer = peerOf(raw, this.configuration.path);
     const { proxied } = this;
     if (this.secured !== null || this.above !== null) {
+      if (!this.handshakes.begin(raw)) return;
       if (proxied === null) this.climb(raw, peer);
       else
         proxied.takeStream(
@@ -203,12 +224,14 @@ export class Way {
       this.above.take(socket);
       return;
     }
+    this.handshakes.end(this.rawOf(socket));
     const open = (onChunk: (chunk: Buffer) => void) => readingChunks(socket, onChunk);
     const destroy = () => socket.destroy();
     this.events.onAccepted({ peer: this.securePeer(socket), secure: socket, open, destroy });
   }
 
   private onWebSocket({ stream, open, destroy }: Pick<Accepted, "open" | "destroy"> & On): void {
+    this.handshakes.end(this.rawOf(stream));
     const secure = this.secured === null ? null : (stream as TLSSocket);
     this.events.onAccepted({ peer: this.peerAbove(stream), secure, open, destroy });
   }
@@ -227,9 +250,14 @@ export class Way {
     return { ...peer, protection, ...(identity !== undefined && { identity }) };
   }
 
+  /** What TLS runs over, or the socket itself. */
+  private rawOf(socket: Socket): Socket {
+    return this.secured?.socketUnder(socket) ?? socket;
+  }
+
   private peerOver(socket: Socket): Peer {
-    const under = this.secured?.socketUnder(socket) ?? socket;
-    return this.peers.get(under) ?? peerOf(socket, this.configuration.path);
+    // Where it is not found, the connection's own address serves.
+    return this.peers.get(this.rawOf(socket)) ?? peerOf(socket, this.configuration.path);
   }
 }
 
@@ -273,7 +301,13 @@ async function stepsOf(configuration: ListenerConfiguration, parts: WayParts): P
   const proxies = proxy && (await import("../io/proxy-accept.ts"));
   const webSockets = protocol === "websockets" && (await import("../io/web-socket-accept.ts"));
   const https = protocol === "http_api" && (await import("../io/http-accept.ts"));
-  const requests = { headerBytesMax, frameBytesMax, requestTimeoutMs: handshakeTimeoutMs };
+  const requests = {
+    headerBytesMax,
+    frameBytesMax,
+    requestTimeoutMs: handshakeTimeoutMs,
+    pongBacklogMax: PONG_BACKLOG_MAX,
+    piecesMax: Math.max(FRAME_PIECES_MIN, Math.ceil(frameBytesMax / FRAME_PIECE_BYTES)),
+  };
   const limits = {
     headerBytesMax,
     requestTimeoutMs: Math.min(handshakeTimeoutMs, REQUEST_MS_MAX),

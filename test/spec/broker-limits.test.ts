@@ -1,5 +1,6 @@
 /** Limits of the broker's own, where neither the standard nor mosquitto has one. */
 import { describe, expect, it } from "vitest";
+import { writePacket } from "../../src/core/codec/general.ts";
 import { REASONS } from "../../src/core/errors.ts";
 import { BrokerWorld } from "../support/broker-world.ts";
 import { publishBytes } from "../support/scripted-client.ts";
@@ -115,6 +116,88 @@ describe("Connections without a CONNECT", () => {
     world.pass(5);
     expect(peer.closed).toBe(true);
     expect(world.logged(/^Client <unknown> .* exceeded timeout\.$/)).toHaveLength(1);
+  });
+});
+
+describe("The number", () => {
+  it("of all connections is bounded: above, one is closed as it comes", () => {
+    const world = new BrokerWorld({ settings: { globalMaxConnections: 2 } });
+    const [first, second, third] = [world.client(), world.peer(), world.peer()];
+    expect([first!.closed, second!.closed, third!.closed]).toEqual([false, false, true]);
+    expect(world.logged(/ denied: global_max_connections exceeded\.$/)).toHaveLength(1);
+    first!.disconnect();
+    expect(world.client().connack?.reasonCode).toBe(0);
+  });
+
+  it("of all clients is bounded, those that are away included: above, one is refused", () => {
+    const world = new BrokerWorld({ settings: { globalMaxClients: 2 } });
+    const will = { topic: "t", properties: { willDelayInterval: 1_000 } };
+    const properties = { sessionExpiryInterval: 1_000 };
+    const away = world.client({ clientId: "away", cleanStart: false, properties, will });
+    away.drop();
+    expect(world.client().connack?.reasonCode).toBe(0);
+    expect(world.client().connack?.reasonCode).toBe(REASONS.serverBusy.code);
+    expect(world.logged(/disconnected: server busy\.$/)).toHaveLength(1);
+    // Who is known comes back, and its end makes room.
+    const back = world.client({ clientId: "away", cleanStart: true });
+    back.disconnect();
+    expect(world.client().connack?.reasonCode).toBe(0);
+  });
+});
+
+describe("The length", () => {
+  const big = { will: { topic: "t", payload: "x".repeat(200) } };
+  const OVERSIZE = /disconnected: oversize packet\.$/;
+
+  it("of a CONNECT is bounded, Will and properties and all", () => {
+    const { length } = writePacket(new BrokerWorld().peer({ clientId: "c" }).connectPacket(big), 5);
+    for (const connectBytesMax of [length, length - 1]) {
+      const world = new BrokerWorld({ settings: { connectBytesMax } });
+      const client = world.client({ clientId: "c", ...big });
+      expect(client.closed, `${connectBytesMax}`).toBe(connectBytesMax < length);
+      expect(world.logged(OVERSIZE)).toHaveLength(client.closed ? 1 : 0);
+    }
+  });
+
+  it("of a SUBSCRIBE and an UNSUBSCRIBE is bounded", () => {
+    const filters = ["a", "b"];
+    // Header, identifier, properties, and three bytes a filter.
+    const size = 2 + 2 + 1 + 2 * 3;
+    for (const subscribeBytesMax of [size, size - 1]) {
+      const world = new BrokerWorld({ settings: { subscribeBytesMax } });
+      const client = world.client();
+      client.unsubscribe(...filters);
+      expect(client.closed, `${subscribeBytesMax}`).toBe(subscribeBytesMax < size);
+      const other = world.client();
+      // With its options a filter takes a byte more.
+      other.subscribe("a");
+      other.subscribe(filters);
+      expect(other.closed).toBe(true);
+      expect(world.logged(OVERSIZE)).toHaveLength(client.closed ? 2 : 1);
+    }
+  });
+
+  it("of what is not read is bounded: who does not read the answers is not read either", () => {
+    const world = new BrokerWorld({ settings: { backlogBytesPause: 10 } });
+    const client = world.client();
+    client.stall();
+    for (let i = 0; i < 100; i++) client.ping();
+    expect(world.broker.waiting().bytes).toBeLessThanOrEqual(12);
+    client.flow();
+    expect(client.take()).toHaveLength(100);
+  });
+
+  it("of what a client leaves unread is bounded at QoS 0, and logged once", () => {
+    const world = new BrokerWorld({ settings: { backlogBytesMax: 1_000, maxQueuedMessages: 0 } });
+    const reader = world.client({ clientId: "slow" });
+    reader.subscribe("t");
+    reader.stall();
+    const writer = world.client();
+    for (let i = 0; i < 30; i++) writer.publish("t", "x".repeat(100));
+    expect(world.broker.counters.publishDropped).toBeGreaterThan(15);
+    expect(world.logged(/^Warning: backlogBytesMax reached: .* such as slow\.$/)).toHaveLength(1);
+    reader.flow();
+    expect(reader.takePublishes().length + world.broker.counters.publishDropped).toBe(30);
   });
 });
 

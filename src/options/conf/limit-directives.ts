@@ -7,7 +7,7 @@ import { type Directive, limit } from "./directive.ts";
 export const OWN_LIMIT_ROWS = {
   pendingConnectionsMax: counted("max_pending_connections", "COUNT", 10_000, [
     "How many connections there may be that have sent no CONNECT yet, and how many handshakes of",
-    "TLS or WebSocket at each socket; 0 for no limit. The default is 10000. Above it the one that",
+    "TLS or WebSocket; 0 for no limit. The default is 10000. Above it the one that",
     "has waited longest is closed when a new one comes, or the new one where none has waited for",
     "two seconds.",
   ]),

@@ -37,7 +37,12 @@ function behind(maxQueuedMessages: number) {
   const counters = new Counters();
   const settings = { ...DEFAULT_SETTINGS, maxQueuedMessages };
   // Of the broker an outlet looks at no more when it admits.
-  const broker = { settings, counters, shortage: { isShort: false } } as unknown as Broker;
+  const broker = {
+    settings,
+    counters,
+    shortage: { isShort: false },
+    complaints: { reached: () => undefined },
+  } as unknown as Broker;
   const nothing = () => undefined;
   const link = {
     address: "reader",

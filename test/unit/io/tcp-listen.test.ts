@@ -1,7 +1,14 @@
+import { EventEmitter } from "node:events";
 import { connect, type Server, type Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { BufferPool } from "../../../src/core/base/out-buffer.ts";
-import { listenTcp, peerOf, SocketLink } from "../../../src/io/tcp-listen.ts";
+import {
+  LinkError,
+  type LinkSocket,
+  listenTcp,
+  peerOf,
+  SocketLink,
+} from "../../../src/io/tcp-listen.ts";
 import { type Driven, TurnLoop } from "../../../src/io/turn.ts";
 import { waitFor } from "../../support/wait-for.ts";
 
@@ -89,6 +96,30 @@ describe("SocketLink", () => {
     peer.resume();
     await waitFor("all arrives", () => received === MUCH.length + 7);
     await waitFor("it is closed", () => told.gone === 1);
+  });
+
+  it("tells why it ended where its socket has reached a limit, and not for other errors", () => {
+    const why = (error: Error) => {
+      const told: (string | undefined)[] = [];
+      const socket = new EventEmitter();
+      const quiet = { pause: () => undefined, resume: () => undefined, writableLength: 0 };
+      const link = new SocketLink(
+        { address: "peer", port: 1 },
+        () => Object.assign(socket, quiet) as unknown as LinkSocket,
+        { begin: () => undefined } as unknown as TurnLoop,
+        new BufferPool(),
+      );
+      const nothing = () => undefined;
+      link.start(
+        { onBytes: nothing, onDrain: nothing, onClosed: (w) => void told.push(w) },
+        nothing,
+      );
+      socket.emit("error", error);
+      socket.emit("close");
+      return told;
+    };
+    expect(why(new LinkError("piecesMax exceeded"))).toEqual(["piecesMax exceeded"]);
+    expect(why(new Error("read ECONNRESET"))).toEqual([""]);
   });
 
   it("is gone when its peer resets it while much waits", async () => {

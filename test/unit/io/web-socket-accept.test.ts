@@ -6,7 +6,13 @@ import { type LinkSocket, listenTcp } from "../../../src/io/tcp-listen.ts";
 import { type AcceptedWebSocket, WebSocketAcceptor } from "../../../src/io/web-socket-accept.ts";
 import { waitFor } from "../../support/wait-for.ts";
 
-const LIMITS = { headerBytesMax: 4096, requestTimeoutMs: 30_000, frameBytesMax: 1_000_000 };
+const LIMITS = {
+  headerBytesMax: 4096,
+  requestTimeoutMs: 30_000,
+  frameBytesMax: 1_000_000,
+  piecesMax: 1_024,
+  pongBacklogMax: 65_536,
+};
 const closers: (() => void)[] = [];
 afterEach(() => {
   for (const close of closers.splice(0)) close();
@@ -22,11 +28,16 @@ async function serving(
     chunks: Buffer[];
     accepted: AcceptedWebSocket;
     closed: boolean;
+    why: string | undefined;
   }[] = [];
   const acceptor = new WebSocketAcceptor({ ...LIMITS, ...limits }, isOrigin, (one) => {
     const chunks: Buffer[] = [];
     const socket = one.open((chunk) => void chunks.push(chunk));
-    const entry = { socket, chunks, accepted: one, closed: false };
+    const why: string | undefined = undefined;
+    const entry = { socket, chunks, accepted: one, closed: false, why: why as string | undefined };
+    socket.on("error", (error) => {
+      entry.why = error?.message;
+    });
     socket.on("close", () => {
       entry.closed = true;
     });
@@ -145,6 +156,48 @@ describe("a WebSocket that comes in", () => {
       () => accepted.length === 2 && accepted.every((it) => it.closed),
     );
     expect(accepted.flatMap(({ chunks }) => chunks)).toEqual([]);
+    const words = "WebSocket frameBytesMax exceeded";
+    expect(accepted.map(({ why }) => why)).toEqual([words, words]);
+  });
+
+  it("takes as many fragments as the limit says, empty ones too, and ends on one more", async () => {
+    const { port, accepted } = await serving({ piecesMax: 10 });
+    const send = async (count: number, size: number) => {
+      const one = await opened(port);
+      const entry = await waitFor("it is in", () => accepted.at(-1));
+      for (let i = 1; i < count; i++) one.socket.send(Buffer.alloc(size), { fin: false });
+      one.socket.send(Buffer.alloc(size), { fin: true });
+      await waitFor("it is judged", () => entry.closed || entry.chunks.length === 1);
+      return entry;
+    };
+    expect((await send(10, 1)).chunks).toEqual([Buffer.alloc(10)]);
+    expect((await send(10, 0)).chunks).toEqual([Buffer.alloc(0)]);
+    for (const size of [0, 1]) {
+      const { closed, why } = await send(11, size);
+      expect({ closed, why }).toEqual({ closed: true, why: "WebSocket piecesMax exceeded" });
+    }
+  });
+
+  it("answers pings, and keeps no answers for who does not read them", async () => {
+    const { port, first } = await serving({ pongBacklogMax: 1_000 });
+    const one = await opened(port);
+    const pongs: string[] = [];
+    one.socket.on("pong", (data) => pongs.push(String(data)));
+    one.socket.ping("still there?");
+    await waitFor("it is", () => pongs.length === 1);
+    expect(pongs).toEqual(["still there?"]);
+    const { socket, chunks } = await first();
+    one.socket.pause();
+    // More than the network holds by itself.
+    while (socket.writableLength === 0) {
+      socket.write(Buffer.alloc(1_000_000));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    const before = socket.writableLength;
+    for (let i = 0; i < 1_000; i++) one.socket.ping("more");
+    one.socket.send("behind them", { binary: true });
+    await waitFor("they are read", () => chunks.length === 1);
+    expect(socket.writableLength).toBeLessThanOrEqual(before);
   });
 
   it("is let in from the origins that may", async () => {
