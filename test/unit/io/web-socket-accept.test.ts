@@ -160,7 +160,7 @@ describe("a WebSocket that comes in", () => {
     expect(accepted.map(({ why }) => why)).toEqual([words, words]);
   });
 
-  it("takes as many fragments as the limit says, empty ones too, and ends on one more", async () => {
+  it("takes as many fragments as the limit says, empty or not, and no more", async () => {
     const { port, accepted } = await serving({ piecesMax: 10 });
     const send = async (count: number, size: number) => {
       const one = await opened(port);
