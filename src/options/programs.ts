@@ -316,7 +316,8 @@ const CHECK_ACL: Command = {
   description: [
     [
       "Says whether a client with the user name USER, or - for none, may read and write TOPIC by",
-      "the acl_file of a configuration, and names the file and line of the rule that decides.",
+      "the acl_file and the plugins of a configuration, and names the file of the rule that",
+      "decides, with its line or, for dynamic security, its role.",
     ].join(" "),
   ],
   options: CHECK_ACL_OPTIONS,

@@ -47,7 +47,7 @@ export async function openDynamicSecurity(
     return null;
   }
   const directory =
-    existing(configFile, parts) ?? (await made(configFile, passwordInitFile, parts));
+    readDynamicSecurity(configFile, parts) ?? (await made(configFile, passwordInitFile, parts));
   return new DynamicSecurity({
     directory,
     log,
@@ -84,17 +84,10 @@ export async function initDynamicSecurity(
 /**
  * Reads the file as a start would, and makes none.
  *
+ * @returns Null where there is no file.
  * @throws {StartFailure} What would keep a broker from starting.
  */
-export function tryDynamicSecurity(
-  { configFile }: PluginValues<"dynamicSecurity">,
-  parts: FileParts,
-): void {
-  if (configFile !== undefined) existing(configFile, parts);
-}
-
-/** Null where there is no file. */
-function existing(path: string, { env, log }: FileParts): Directory | null {
+export function readDynamicSecurity(path: string, { env, log }: FileParts): Directory | null {
   const warn = (warning: string) => log.write("warning", warning);
   let bytes: Buffer;
   try {

@@ -2,7 +2,7 @@
 import { Handshakes } from "../io/handshakes.ts";
 import type { Configuration } from "../options/conf/configuration.ts";
 import type { PluginValues } from "../options/conf/plugin-lines.ts";
-import { tryDynamicSecurity } from "./dynamic-security-file.ts";
+import { readDynamicSecurity } from "./dynamic-security-file.ts";
 import { StartFailure } from "./failure.ts";
 import { Security, type SecurityParts } from "./security.ts";
 import { Way } from "./way.ts";
@@ -43,7 +43,8 @@ export async function troubleWith(
   for (const { kind, told } of configuration.plugins) {
     if (kind !== "dynamicSecurity") continue;
     try {
-      tryDynamicSecurity(told as PluginValues<"dynamicSecurity">, parts);
+      const { configFile } = told as PluginValues<"dynamicSecurity">;
+      if (configFile !== undefined) readDynamicSecurity(configFile, parts);
     } catch (error) {
       tell(error);
     }

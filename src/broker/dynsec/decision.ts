@@ -9,7 +9,7 @@
 import { filterCovers, filterMatches, hasWildcard, parseFilter } from "../../core/topic/filter.ts";
 import { filledIn } from "../access/acl.ts";
 import type { Identity, Verdict, Wish } from "../world.ts";
-import type { AclType, Directory, Group, Role } from "./directory.ts";
+import type { AclRule, AclType, Directory, Group, Role } from "./directory.ts";
 import type { Ranked } from "./ranked.ts";
 
 /** A wish of somebody's, about a topic or a filter. */
@@ -21,54 +21,68 @@ interface Asked {
 
 const CONTROL = "$CONTROL";
 
+/** What decides. */
+export interface Decision {
+  readonly verdict: "allow" | "deny";
+  readonly role: Role;
+  /** Null: that the role allows no wildcards. */
+  readonly acl: (AclRule & { readonly type: AclType }) | null;
+}
+
 export function judge(
   directory: Directory,
   wish: Wish,
   identity: Identity,
   topic: string,
 ): Verdict {
-  const asked = { wish, identity, topic };
+  const decision = deciding(directory, wish, identity, topic);
+  if (decision !== undefined) return decision.verdict;
   const { username } = identity;
-  const { anonymousGroup } = directory;
-  if (username === null) {
-    const verdict = anonymousGroup === null ? undefined : amongRoles(anonymousGroup.roles, asked);
-    return verdict ?? byDefault(directory, asked);
-  }
-  const client = directory.clients.get(username);
-  if (client === undefined) return "defer";
-  return (
-    amongRoles(client.roles, asked) ??
-    amongGroups(client.groups, asked) ??
-    byDefault(directory, asked)
-  );
+  if (username !== null && directory.clients.get(username) === undefined) return "defer";
+  return byDefault(directory, wish, topic);
 }
 
-function amongGroups(groups: Ranked<Group>, asked: Asked): Verdict | undefined {
+/** What decides among the roles of whoever asks; undefined where the default does, or others. */
+export function deciding(
+  { anonymousGroup, clients }: Directory,
+  wish: Wish,
+  identity: Identity,
+  topic: string,
+): Decision | undefined {
+  const asked = { wish, identity, topic };
+  if (identity.username === null) {
+    return anonymousGroup === null ? undefined : amongRoles(anonymousGroup.roles, asked);
+  }
+  const client = clients.get(identity.username);
+  if (client === undefined) return undefined;
+  return amongRoles(client.roles, asked) ?? amongGroups(client.groups, asked);
+}
+
+function amongGroups(groups: Ranked<Group>, asked: Asked): Decision | undefined {
   for (const { of } of groups.all) {
-    const verdict = amongRoles(of.roles, asked);
-    if (verdict !== undefined) return verdict;
+    const decision = amongRoles(of.roles, asked);
+    if (decision !== undefined) return decision;
   }
   return undefined;
 }
 
-function amongRoles(roles: Ranked<Role>, asked: Asked): Verdict | undefined {
+function amongRoles(roles: Ranked<Role>, asked: Asked): Decision | undefined {
   for (const { of } of roles.all) {
-    const verdict = byRole(of, asked);
-    if (verdict !== undefined) return verdict;
+    const decision = byRole(of, asked);
+    if (decision !== undefined) return decision;
   }
   return undefined;
 }
 
-function byRole(role: Role, { wish, identity, topic }: Asked): Verdict | undefined {
+function byRole(role: Role, { wish, identity, topic }: Asked): Decision | undefined {
   const refusesWildcards = wish === "subscribe" && !role.allowWildcardSubs;
-  if (refusesWildcards && hasWildcard(topic)) return "deny";
+  if (refusesWildcards && hasWildcard(topic)) return { verdict: "deny", role, acl: null };
+  const matches = (acl: string) => fits(filterMatches, acl, identity, topic);
   switch (wish) {
     case "write":
-      return byAcls(role, "publishClientSend", (acl) => fits(filterMatches, acl, identity, topic));
+      return byAcls(role, "publishClientSend", matches);
     case "read":
-      return byAcls(role, "publishClientReceive", (acl) =>
-        fits(filterMatches, acl, identity, topic),
-      );
+      return byAcls(role, "publishClientReceive", matches);
     case "subscribe":
     case "unsubscribe":
       return (
@@ -82,9 +96,10 @@ function byAcls(
   role: Role,
   type: AclType,
   matches: (aclTopic: string) => boolean,
-): Verdict | undefined {
+): Decision | undefined {
   const found = role.aclsOf(type).find(({ topic }) => matches(topic));
-  return found === undefined ? undefined : found.allow ? "allow" : "deny";
+  if (found === undefined) return undefined;
+  return { verdict: found.allow ? "allow" : "deny", role, acl: { ...found, type } };
 }
 
 /** Whether the topic of an ACL, with %c and %u filled in, has to do with what is asked about. */
@@ -101,7 +116,7 @@ function fits(
   return filter !== null && relation(filter, topic);
 }
 
-function byDefault({ defaultAccess }: Directory, { wish, topic }: Asked): Verdict {
+function byDefault({ defaultAccess }: Directory, wish: Wish, topic: string): Verdict {
   const isShared = wish === "subscribe" || wish === "unsubscribe";
   const reached = isShared ? (parseFilter(topic)?.filter ?? topic) : topic;
   if (reached.startsWith(CONTROL)) return "defer";

@@ -44,6 +44,62 @@ async function ask(lines: readonly string[], ...words: readonly string[]) {
 const ACL = ["listener 1883", "acl_file DIR/acl"];
 const NONE = "denied, for no rule in acl allows it";
 
+/** Who is not known to it is left to the files. */
+const DYNSEC = {
+  defaultACLAccess: { publishClientReceive: true },
+  clients: [{ username: "bob", roles: [{ rolename: "r" }] }],
+  roles: [
+    {
+      rolename: "r",
+      acls: [
+        { acltype: "publishClientSend", topic: "c/%c", allow: true },
+        { acltype: "publishClientReceive", topic: "secret/#", allow: false },
+      ],
+    },
+  ],
+};
+
+describe("check-acl, of dynamic security", () => {
+  const PLUGIN = ["listener 1883", "plugin dynsec/mosquitto_dynamic_security.so"];
+
+  it.each([
+    ["bob", "c/x", "allowed by default in d", "allowed by d, role r: publishClientSend c/%c"],
+    ["bob", "secret/a", "denied by d, role r: publishClientReceive secret/#", "no"],
+    ["bob", "$CONTROL/a", "no", "no"],
+    ["-", "a", "allowed by default in d", "no"],
+    ["ann", "a", "no", "no"],
+  ])("tells what %s may do with %s", async (user, topic, ...answers) => {
+    writeFileSync(inside("d"), JSON.stringify(DYNSEC));
+    const lines = [...PLUGIN, "plugin_opt_config_file DIR/d"];
+    const [read, write] = answers.map((it) => it.replace(/^no$/, NONE.replace("acl", "d")));
+    expect((await ask(lines, "--client-id", "x", user, topic)).lines).toEqual([
+      `read:  ${read}`,
+      `write: ${write}`,
+      "",
+    ]);
+  });
+
+  it("asks the acl_file before", async () => {
+    writeFileSync(inside("d"), JSON.stringify(DYNSEC));
+    const lines = ["acl_file DIR/acl", ...PLUGIN, "plugin_opt_config_file DIR/d"];
+    const { lines: told } = await ask(lines, "ann", "house/safe");
+    expect(told[0]).toBe("read:  denied by acl:4: topic deny house/safe");
+  });
+
+  it("needs its file", async () => {
+    const { status, stderr } = await ask([...PLUGIN, "plugin_opt_config_file DIR/gone"], "a", "b");
+    expect([status, stderr.replace(directory, "DIR")]).toEqual([
+      1,
+      'Error: There is no file "DIR/gone".\n',
+    ]);
+  });
+
+  it("has nothing to say where it is told of none", async () => {
+    const { lines } = await ask(PLUGIN, "a", "b");
+    expect(lines[0]).toBe("read:  allowed, for there is no acl_file");
+  });
+});
+
 describe("check-acl", () => {
   it.each([
     ["ann", "house/light", "allowed by acl:3: topic house/#", "allowed by acl:3: topic house/#"],
