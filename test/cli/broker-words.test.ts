@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { VERSION } from "../../src/options/version.ts";
-import { type Outcome, outcome, startOurs } from "../support/programs.ts";
+import { type Ended, runHere } from "../support/in-process.ts";
+import { outcome, startOurs } from "../support/programs.ts";
 
 let directory = "";
 beforeEach(() => {
@@ -56,6 +57,17 @@ describe("ts-broker", () => {
     expect(result).toMatchObject({ status: 3, stdout: "" });
     expect(linesOf(result)).toEqual([sentence, TERMINATING]);
     expect(result.stderr).toMatch(/^\d+: Error/);
+  });
+
+  it("ends as a process with that status, when all is said", async () => {
+    const path = conf("nonsense 1");
+    for (const words of [["-x"], ["-c", path], ["-c", path, "--test-config"], ["--version"]]) {
+      const { status, stdout, stderr } = await outcome(startOurs("ts-broker", words));
+      const here = await broker(...words);
+      const undated = stderr.replace(/^\d+: /gm, "");
+      const undatedHere = here.stderr.replace(/^\d+: /gm, "");
+      expect([status, stdout, undated]).toEqual([here.status, here.stdout, undatedHere]);
+    }
   });
 
   it("reads a file when it meets it, so that the first mistake is the one it tells", async () => {
@@ -123,6 +135,16 @@ describe("ts-broker --test-config", () => {
     expect(linesOf(result)[0]).toContain("The 'port' option is now deprecated");
   });
 
+  it("warns of files that it names, and is about its own text", async () => {
+    const result = await broker("-c", conf("listener 1", "acl_file /nowhere"), "--test-config");
+    expect(result).toMatchObject({ status: 0, stdout: "Configuration file is OK.\n" });
+    expect(linesOf(result)).toEqual([
+      "Warning: With this configuration a broker would not start:",
+      'Error: Unable to open acl_file "/nowhere". No such file or directory.',
+      'Error opening acl file "/nowhere".',
+    ]);
+  });
+
   it("refuses a bad one with status 3", async () => {
     const path = conf("max_qos 5");
     const result = await broker("-c", path, "--test-config");
@@ -131,8 +153,8 @@ describe("ts-broker --test-config", () => {
   });
 });
 
-function broker(...words: string[]): Promise<Outcome> {
-  return outcome(startOurs("ts-broker", words));
+function broker(...words: string[]): Promise<Ended> {
+  return runHere("ts-broker", words);
 }
 
 /** Writes a configuration file. */
@@ -143,7 +165,7 @@ function conf(...lines: string[]): string {
 }
 
 /** Log lines without their timestamps. */
-function linesOf({ stderr }: Outcome): string[] {
+function linesOf({ stderr }: Ended): string[] {
   return stderr
     .trimEnd()
     .split("\n")

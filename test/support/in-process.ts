@@ -1,12 +1,12 @@
 /**
- * A client program without a process of its own: its main function, with words and streams of a
- * test. Ten times as fast as a spawned one, for tables of many rows; what a process adds (exit,
- * signals, pipes) is spawned in test/cli.
+ * A program without a process of its own: its main function, with words and streams of a test. Ten
+ * times as fast as a spawned one, for tables of many rows; what a process adds (exit, signals,
+ * pipes) is spawned in test/cli. ts-broker is for words that do not start it.
  */
 import { PassThrough, type Readable } from "node:stream";
+import { type BrokerStreams, main as broker } from "../../src/cli/broker.ts";
 import { main as pub } from "../../src/cli/pub.ts";
 import { main as rr } from "../../src/cli/rr.ts";
-import type { Streams } from "../../src/cli/streams.ts";
 import { main as sub } from "../../src/cli/sub.ts";
 import { type Patience, within } from "./wait-for.ts";
 
@@ -18,11 +18,13 @@ export interface Ended {
   readonly stderr: string;
 }
 
-const MAINS = { "ts-pub": pub, "ts-sub": sub, "ts-rr": rr };
+const MAINS = { "ts-broker": broker, "ts-pub": pub, "ts-sub": sub, "ts-rr": rr };
 
 export interface HereOptions extends Patience {
   /** Nothing, unless given. */
   readonly stdin?: Readable;
+  /** Nothing, unless given: the test's own environment is not looked at. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
   /** Told of what is written to standard error, as it comes. */
   readonly onComplaint?: (text: string) => void;
 }
@@ -41,12 +43,13 @@ export async function runMain(
   program: string,
   words: readonly string[],
   main: (io: Streams) => Promise<number>,
-  { stdin = new PassThrough().end(), onComplaint, ...patience }: HereOptions = {},
+  { stdin = new PassThrough().end(), env = {}, onComplaint, ...patience }: HereOptions = {},
 ): Promise<Ended> {
   const [stdout, stderr] = [new PassThrough(), new PassThrough()];
-  const io: Streams = {
+  const io: BrokerStreams = {
     argv: ["node", program, ...words],
-    env: {},
+    env,
+    execPath: process.execPath,
     pid: process.pid,
     stdin,
     stdout,
