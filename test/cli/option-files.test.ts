@@ -7,15 +7,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type ClientProgram, type Ended, runHere } from "../support/in-process.ts";
 import { hasMosquitto, mosquittoSub } from "../support/peers.ts";
-import {
-  type OurProgram,
-  type Outcome,
-  outcome,
-  type StartOptions,
-  start,
-  startOurs,
-} from "../support/programs.ts";
+import { outcome, type StartOptions, start, startOurs } from "../support/programs.ts";
 import { ScriptedBroker } from "./scripted-broker.ts";
 
 let directory = "";
@@ -102,7 +96,8 @@ describe("the option file", () => {
   it("holds a password that the list of processes does not show", async () => {
     const folder = folderWith("mosquitto_pub", "-t a\n-m b\n-u joe\n-P  a b \n");
     await using broker = await ScriptedBroker.start();
-    await run("ts-pub", broker.words, { XDG_CONFIG_HOME: folder });
+    const env = { ...NOWHERE, XDG_CONFIG_HOME: folder };
+    await outcome(startOurs("ts-pub", broker.words, { env }));
     expect(broker.all("connect")[0]?.password?.toString()).toBe(" a b ");
   });
 });
@@ -153,11 +148,11 @@ describe("an option file that cannot be", () => {
 
 type Environment = StartOptions["env"];
 
-function run(name: OurProgram, words: readonly string[], env: Environment): Promise<Outcome> {
-  return outcome(startOurs(name, words, { cwd: directory, env: { ...NOWHERE, ...env } }));
+function run(name: ClientProgram, words: readonly string[], env: Environment): Promise<Ended> {
+  return runHere(name, words, { env: { ...NOWHERE, ...env } });
 }
 
-function pub(words: readonly string[], env: Environment = {}): Promise<Outcome> {
+function pub(words: readonly string[], env: Environment = {}): Promise<Ended> {
   return run("ts-pub", words, env);
 }
 

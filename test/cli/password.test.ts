@@ -3,8 +3,9 @@ import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { runHere } from "../support/in-process.ts";
 import { tmux } from "../support/peers.ts";
-import { ourProgram, outcome, start, startOurs } from "../support/programs.ts";
+import { ourProgram, outcome, start } from "../support/programs.ts";
 import { Terminal } from "../support/tmux.ts";
 import { ScriptedBroker } from "./scripted-broker.ts";
 
@@ -135,8 +136,8 @@ describe("-P as the last word", () => {
   });
 });
 
-async function pub(words: readonly string[]) {
-  return outcome(startOurs("ts-pub", words));
+function pub(words: readonly string[]) {
+  return runHere("ts-pub", words);
 }
 
 /** Runs ts-pub with -P behind its other words, in a shell that tells how it ended. */
