@@ -18,7 +18,11 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     teardownTimeout: 60_000,
-    globalSetup: ["test/support/peers.ts", "test/support/statement-share.ts"],
+    globalSetup: [
+      "test/support/peers.ts",
+      "test/support/statement-share.ts",
+      "test/support/certificates.ts",
+    ],
     setupFiles: ["test/support/end-programs.ts"],
   },
 });

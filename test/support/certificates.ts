@@ -1,9 +1,20 @@
 /**
  * Certificates for tests: an authority, and what it has signed, made with the openssl command in a
  * folder that goes with the test.
+ *
+ * As a global set-up of vitest it has them made once for all files, by the first that asks: to make
+ * them takes as long as all of its tests take in some.
  */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { find } from "./peers.ts";
@@ -55,10 +66,22 @@ distinguished_name = name
 [name]
 `;
 
-/** Makes them all: some tenths of a second. None without openssl, whose tests are skipped. */
+/** In the environment of every file's process: where they are, once they are made. */
+const MADE = "TS_MQTT_TEST_CERTIFICATES";
+
+/** Called by vitest before the first test. @returns What it calls behind the last. */
+export function setup(): () => void {
+  const folder = mkdtempSync(join(tmpdir(), "ts-mqtt-certificates-"));
+  process.env[MADE] = folder;
+  return () => rmSync(folder, { recursive: true, force: true });
+}
+
+/** All of them, for one test file. None without openssl, whose tests are skipped. */
 export function makeCertificates(): Certificates {
   const folder = mkdtempSync(join(tmpdir(), "ts-mqtt-certificates-"));
-  if (hasOpenssl) fill(folder);
+  const shared = process.env[MADE];
+  if (hasOpenssl && shared !== undefined) cpSync(madeIn(shared), folder, { recursive: true });
+  else if (hasOpenssl) fill(folder);
   return {
     folder,
     ca: join(folder, "ca.crt"),
@@ -95,6 +118,20 @@ export function selfSigned({ folder }: Certificates, from: string, until: string
 function opensslIn(folder: string) {
   return (line: string, ...more: string[]) =>
     execFileSync("openssl", [...line.split(" "), ...more], { cwd: folder, stdio: "pipe" });
+}
+
+/** The folder with them, which the first who asks makes. */
+function madeIn(shared: string): string {
+  const made = join(shared, "made");
+  if (existsSync(made)) return made;
+  const own = mkdtempSync(join(shared, "own-"));
+  fill(own);
+  try {
+    renameSync(own, made);
+  } catch {
+    // Another process has been faster, and one is as good as the other.
+  }
+  return made;
 }
 
 function fill(folder: string): void {
