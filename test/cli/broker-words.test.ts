@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { VERSION } from "../../src/options/version.ts";
-import { type Ended, runHere } from "../support/in-process.ts";
+import { type Ended, runBrokerHere } from "../support/in-process.ts";
 import { outcome, startOurs } from "../support/programs.ts";
 
 let directory = "";
@@ -154,7 +154,7 @@ describe("ts-broker --test-config", () => {
 });
 
 function broker(...words: string[]): Promise<Ended> {
-  return runHere("ts-broker", words);
+  return runBrokerHere(words);
 }
 
 /** Writes a configuration file. */

@@ -198,6 +198,8 @@ const FILES: readonly string[] = [
   ),
   ...["", " 0", " 7", " 8", " -1"].map((value) => `log_facility${value}\n`),
   "websockets_log_level 5\n",
+  "websockets_log_level\n",
+  "websockets_log_level \n",
   `${L}protocol x\n`,
   `${L}protocol mqtt\n`,
   `${L}protocol MQTT\n`,

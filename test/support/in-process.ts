@@ -1,12 +1,13 @@
 /**
  * A program without a process of its own: its main function, with words and streams of a test. Ten
  * times as fast as a spawned one, for tables of many rows; what a process adds (exit, signals,
- * pipes) is spawned in test/cli. ts-broker is for words that do not start it.
+ * pipes) is spawned in test/cli.
  */
 import { PassThrough, type Readable } from "node:stream";
 import { type BrokerStreams, main as broker } from "../../src/cli/broker.ts";
 import { main as pub } from "../../src/cli/pub.ts";
 import { main as rr } from "../../src/cli/rr.ts";
+import type { Streams } from "../../src/cli/streams.ts";
 import { main as sub } from "../../src/cli/sub.ts";
 import { type Patience, within } from "./wait-for.ts";
 
@@ -18,7 +19,7 @@ export interface Ended {
   readonly stderr: string;
 }
 
-const MAINS = { "ts-broker": broker, "ts-pub": pub, "ts-sub": sub, "ts-rr": rr };
+const MAINS = { "ts-pub": pub, "ts-sub": sub, "ts-rr": rr };
 
 export interface HereOptions extends Patience {
   /** Nothing, unless given. */
@@ -29,13 +30,21 @@ export interface HereOptions extends Patience {
   readonly onComplaint?: (text: string) => void;
 }
 
-/** Runs a program to its end, without an option file. */
+/** Runs a program to its end. */
 export function runHere(
   program: ClientProgram,
   words: readonly string[],
   options: HereOptions = {},
 ): Promise<Ended> {
   return runMain(program, words, (io) => MAINS[program](io, program), options);
+}
+
+/** Runs ts-broker with words that do not start it, so that it asks for no signals. */
+export function runBrokerHere(words: readonly string[]): Promise<Ended> {
+  const { execPath, platform } = process;
+  return runMain("ts-broker", words, (io) =>
+    broker({ ...io, execPath, platform, execArgv: [] } as unknown as BrokerStreams),
+  );
 }
 
 /** Runs what `main` does with its words and streams to its end. */
@@ -46,10 +55,9 @@ export async function runMain(
   { stdin = new PassThrough().end(), env = {}, onComplaint, ...patience }: HereOptions = {},
 ): Promise<Ended> {
   const [stdout, stderr] = [new PassThrough(), new PassThrough()];
-  const io: BrokerStreams = {
+  const io: Streams = {
     argv: ["node", program, ...words],
     env,
-    execPath: process.execPath,
     pid: process.pid,
     stdin,
     stdout,

@@ -1,5 +1,5 @@
 /** The options of ts-broker.conf on logging: where to, what, and how a line begins. */
-import { bad, boolean, type Directive, empty, ignored, integer, text } from "./directive.ts";
+import { bad, boolean, type Directive, empty, integer, readInteger, text } from "./directive.ts";
 
 const LOGGING = "Logging";
 
@@ -90,14 +90,19 @@ export const LOG_DIRECTIVES = {
     text: "The time as strftime(3) writes it. Unless given it is the seconds since 1970.",
     fallback: undefined,
   }),
-  websocketsLogLevel: ignored({
+  websocketsLogLevel: {
     name: "websockets_log_level",
     value: "NUMBER",
     group: LOGGING,
     scope: "general",
     reload: "no",
     text: "Accepted and ignored.",
-  }),
+    read(rest) {
+      readInteger(rest);
+      return undefined;
+    },
+    fallback: undefined,
+  } as Directive<undefined>,
 } as const;
 
 function readDestination(

@@ -27,6 +27,7 @@ const GENERAL: readonly Row[] = [
   ["check_retain_source", "n", "false", "true"],
   ["clientid_prefixes", "Y", "a", "b"],
   ["connection_messages", "Y", "true", "false"],
+  ["enable_control_api", "n", "false", "true"],
   ["pid_file", "n", "/a", "/b"],
   ["user", "n", "a", "b"],
   ["set_tcp_nodelay", "n", "true", "false"],
@@ -116,7 +117,6 @@ const OWN: readonly Row[] = Object.values(OWN_LIMIT_ROWS).map(({ name }) => [nam
 
 /** What those that are in no list above do is said by a test of their own, or is nothing. */
 const OTHERS = [
-  "enable_control_api",
   "persistence",
   "per_listener_settings",
   // Refused but for one value.
