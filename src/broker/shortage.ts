@@ -12,6 +12,8 @@
 import type { Broker } from "./broker.ts";
 
 const INTERVAL_MS = 50;
+/** Milliseconds to the next look while it is short, where nothing else happens. */
+const RECOVERY_MS = 500;
 /** Of the limit: below it memory is not short any more. */
 const ENOUGH = 0.95;
 /** Of the limit: above it memory is short, whatever of it may be garbage. */
@@ -22,6 +24,8 @@ export class Shortage {
   isShort = false;
   private readonly broker: Broker;
   private measuredAt = Number.NEGATIVE_INFINITY;
+  /** Brings on a turn, whose end is what counts. */
+  private readonly nextLook = { at: 0, place: -1, onDeadline: () => undefined };
 
   constructor(broker: Broker) {
     this.broker = broker;
@@ -37,6 +41,7 @@ export class Shortage {
     if (now - this.measuredAt < INTERVAL_MS) return;
     this.measuredAt = now;
     this.measure(settings.memoryLimit);
+    if (this.isShort) this.broker.deadlines.set(this.nextLook, now + RECOVERY_MS);
   }
 
   private measure(limit: number): void {

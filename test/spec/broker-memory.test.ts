@@ -77,6 +77,18 @@ describe("memory_limit", () => {
     expect(world.broker.shortage.isShort).toBe(false);
   });
 
+  it("is over by itself, where nobody does anything any more", () => {
+    const { world, memory, use } = limited();
+    expect(world.broker.deadlines.next).toBe(Number.POSITIVE_INFINITY);
+    use(LIMIT + 1);
+    memory.used = 0;
+    const { deadlines, now } = world.broker;
+    expect(deadlines.next).toBe(now + 500);
+    world.pass(500);
+    expect(world.broker.shortage.isShort).toBe(false);
+    expect(deadlines.next).toBe(Number.POSITIVE_INFINITY);
+  });
+
   it("lets messages go on to those who take them at once, and queues none", () => {
     const { world, use } = limited();
     const away = world.client({ clientId: "away", cleanStart: false, version: 4 });
