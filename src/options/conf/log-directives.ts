@@ -35,8 +35,8 @@ export const LOG_DIRECTIVES = {
     text: [
       "Where log lines go: stderr, the default; stdout; topic, which publishes them below",
       "$SYS/broker/log; syslog, by way of logger(1) of util-linux; file with a path; or none. It may",
-      "be given more than once, with one file among them. The file is opened anew at SIGHUP. dlt and",
-      "android are not supported.",
+      "be given more than once, with one file among them. The file is opened anew at SIGHUP. dlt is",
+      "not supported.",
     ].join(" "),
     read: (rest, soFar) => readDestination(rest.word, rest.text, soFar),
     fallback: undefined,
@@ -129,8 +129,8 @@ function readDestination(
     case "syslog":
       return soFar.some(({ to }) => to === word) ? soFar : [...soFar, { to: word }];
     case "dlt":
-    case "android":
-      throw bad(`Error: log_dest ${word} is not supported. syslog, stderr or a file may serve.`);
+      // mosquitto takes it everywhere, and logs nothing where it has no DLT.
+      throw bad("Error: log_dest dlt is not supported. syslog, stderr or a file may serve.");
     default:
       throw bad(`Error: Invalid log_dest value (${word}).`);
   }
