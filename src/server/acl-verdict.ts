@@ -62,7 +62,7 @@ function sourcesAt({ aclFile, plugins }: ListenerConfiguration): RuleSource[] {
     return undefined;
   });
   const own = aclFile === undefined ? undefined : aclSource(aclFile);
-  return [own, ...named].filter((source) => source !== undefined);
+  return [...named, own].filter((source) => source !== undefined);
 }
 
 function aclSource(path: string): RuleSource {

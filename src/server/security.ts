@@ -2,10 +2,9 @@
  * Who may come in and what they may do, by the files and plugins of the configuration, for all
  * listeners or, with per_listener_settings, for each its own (mosquitto-2.1 b.3, b.4).
  *
- * Sources are asked one after another, and the first that does not defer decides: for a login the
- * plugins and then the password file, for a topic the ACL file and then the plugins, which is
- * mosquitto's order. Where all defer the answer is no; where there are none, allow_anonymous
- * decides about logins, and everything else is allowed.
+ * Sources are asked one after another, and the first that does not defer decides: the plugins, and
+ * then the password file or the ACL file, which is mosquitto's order. Where all defer the answer is
+ * no; where there are none, allow_anonymous decides about logins, and everything else is allowed.
  *
  * What the files say is replaced as a whole: a file that cannot be read or understood changes
  * nothing.
@@ -172,7 +171,7 @@ export class Security implements Authenticator, Access {
     const all = plugins.filter((plugin) => plugin !== undefined);
     return {
       logins: [...all, ifTold(passwordFile, users)].filter((it) => it?.authenticate !== undefined),
-      topics: [ifTold(aclFile, acl), ...all].filter((it) => it?.judge !== undefined),
+      topics: [...all, ifTold(aclFile, acl)].filter((it) => it?.judge !== undefined),
       allowAnonymous,
     } as Rules; // What is undefined has neither.
   }

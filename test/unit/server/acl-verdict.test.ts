@@ -129,13 +129,13 @@ describe("check-acl", () => {
     expect(lines).toEqual([`read:  ${all}`, `write: ${all}`, ""]);
   });
 
-  it("asks the files of plugins behind acl_file", async () => {
+  it("asks the files of plugins before acl_file", async () => {
     const plugin = ["plugin mosquitto_acl_file.so", "plugin_opt_acl_file DIR/more"];
     const all = [...ACL, ...plugin];
     expect((await ask(all, "ann", "cellar")).lines[0]).toBe(
       "read:  allowed by more:2: topic read cellar",
     );
-    const both = `denied, for no rule in acl, ${directory}/more allows it`;
+    const both = `denied, for no rule in more, ${directory}/acl allows it`;
     const { stdout } = await ask(all, "ann", "roof");
     expect(stdout.replace(`${directory}/`, "")).toContain(`read:  ${both}`);
   });

@@ -142,12 +142,13 @@ describe("plugins", () => {
     expect(await login("eve", "secret")).toBe(false);
   });
 
-  it("are asked about topics behind the file, for what it does not name", () => {
-    const rules = file("named", "user ann", "topic write n/file", "topic deny p/file");
+  it("are asked about topics before the file, which is for what they leave to it", () => {
+    const rules = file("named", "user ann", "topic n/file", "topic deny p/file", "topic write x");
     const { security } = withPlugin(conf(DYNSEC, `acl_file ${rules}`));
     const may = (topic: string) => security.mayPublish(ANN, topic);
-    expect(["n/file", "p/file", "n", "p", "x"].map(may)).toEqual([true, false, false, true, false]);
-    expect(security.maySubscribe(ANN, "n")).toBe(true);
+    expect(["n/file", "p/file", "n", "p", "x"].map(may)).toEqual([false, true, false, true, true]);
+    // A file has nothing against subscriptions.
+    expect(["n", "x"].map((filter) => security.maySubscribe(ANN, filter))).toEqual([false, true]);
   });
 
   it("deny what none of them allows, subscriptions too", () => {
