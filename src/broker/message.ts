@@ -16,6 +16,8 @@ export interface Source {
   readonly username: string | null;
   /** Port of the listener, 0 for the broker itself. */
   readonly port: number;
+  /** Which of those at that port; absent for the broker itself, and after a restart. */
+  readonly listener?: string;
 }
 
 export const BROKER_SOURCE: Source = { clientId: "", username: null, port: 0 };

@@ -73,10 +73,11 @@ export class Sessions implements SessionOwner {
     }
     const present = session !== undefined;
     session ??= this.create(source);
-    const { username, port } = session.source;
+    const { username, port, listener } = session.source;
     session.source = source;
     // Routes hold what the one before might receive.
-    if (username !== source.username || port !== source.port) this.broker.router.generation++;
+    const isElsewhere = port !== source.port || listener !== source.listener;
+    if (username !== source.username || isElsewhere) this.broker.router.generation++;
     session.will = null;
     session.connection = connection;
     this.connected++;

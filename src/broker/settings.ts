@@ -117,6 +117,8 @@ export interface BrokerSettings {
 /** What belongs to one listener, and so to the connections that came through it. */
 export interface ListenerSettings {
   readonly port: number;
+  /** Tells it from others at that port, and is the same after a reload. */
+  readonly name: string;
   readonly allowAnonymous: boolean;
   /** Whether a client may leave its identifier to us. */
   readonly allowZeroLengthClientid: boolean;
@@ -179,6 +181,7 @@ export const DEFAULT_SETTINGS: BrokerSettings = {
 
 export const DEFAULT_LISTENER: ListenerSettings = {
   port: 1883,
+  name: "",
   allowAnonymous: true,
   allowZeroLengthClientid: true,
   acceptProtocolVersions: [3, 4, 5],

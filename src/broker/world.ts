@@ -49,20 +49,25 @@ export interface Chance {
   bytes(count: number): Uint8Array;
 }
 
+/** Which listener: rules may be a listener's own. */
+export interface ListenerName {
+  /** 0 for a unix socket. */
+  readonly port: number;
+  /** Tells it from others at that port; absent where that is not known any more. */
+  readonly listener?: string;
+}
+
 /** Who is asking: what access is decided by. */
-export interface Identity {
+export interface Identity extends ListenerName {
   readonly clientId: string;
   /** Null when the client gave none. */
   readonly username: string | null;
-  /** Of the listener it came through, for rules may be a listener's own. */
-  readonly port: number;
 }
 
-export interface Credentials {
+export interface Credentials extends ListenerName {
   readonly clientId: string;
   readonly username: string;
   readonly password: Buffer | null;
-  readonly port: number;
   /** As the log shows the peer. */
   readonly address: string;
 }
@@ -70,7 +75,7 @@ export interface Credentials {
 /** Lets clients in that name a user. */
 export interface Authenticator {
   /** Whether there is anything to judge by at this listener; if not, allow_anonymous decides. */
-  isAskedAt(port: number): boolean;
+  isAskedAt(listener: ListenerName): boolean;
   /** @param onVerdict Told once, before this returns or in a turn of its own. */
   authenticate(credentials: Credentials, onVerdict: (isGranted: boolean) => void): void;
 }

@@ -24,7 +24,10 @@ export interface HttpApiParts {
 }
 
 /** The listener that is asked, as it is by now. */
-export type AskedListener = Pick<ListenerConfiguration, "port" | "allowAnonymous" | "httpDir">;
+export type AskedListener = Pick<
+  ListenerConfiguration,
+  "port" | "name" | "allowAnonymous" | "httpDir"
+>;
 
 const TEXT = { "Content-Type": "text/plain; charset=utf-8" };
 const JSON_TYPE = { "Content-Type": "application/json" };

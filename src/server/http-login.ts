@@ -18,13 +18,14 @@ export interface HttpCaller {
 
 export interface HttpRules {
   readonly port: number;
+  readonly name: string;
   readonly allowAnonymous: boolean;
 }
 
 /** @param path Decoded, and so one way of writing it only. */
 export async function mayRead(
   { authenticator, access }: { readonly authenticator: Authenticator; readonly access: Access },
-  { port, allowAnonymous }: HttpRules,
+  { port, name: listener, allowAnonymous }: HttpRules,
   { authorization, identity, address }: HttpCaller,
   path: string,
 ): Promise<boolean> {
@@ -35,8 +36,8 @@ export async function mayRead(
   } else {
     const login = readBasic(authorization);
     if (login === null) return false;
-    if (login !== undefined && authenticator.isAskedAt(port)) {
-      const credentials = { ...login, clientId: CLIENT_ID, port, address };
+    if (login !== undefined && authenticator.isAskedAt({ port, listener })) {
+      const credentials = { ...login, clientId: CLIENT_ID, port, listener, address };
       const isGranted = await new Promise<boolean>((resolve) =>
         authenticator.authenticate(credentials, resolve),
       );
@@ -44,7 +45,7 @@ export async function mayRead(
     } else if (!allowAnonymous) return false;
     username = login?.username ?? null;
   }
-  return access.mayReceive({ clientId: CLIENT_ID, username, port }, path);
+  return access.mayReceive({ clientId: CLIENT_ID, username, port, listener }, path);
 }
 
 /**

@@ -19,6 +19,7 @@ import type {
   Authenticator,
   Credentials,
   Identity,
+  ListenerName,
   Log,
   Verdict,
   Wish,
@@ -39,9 +40,10 @@ interface Rules {
   readonly allowAnonymous: boolean;
 }
 
-/** Everything read, by the port of the listener. */
+/** Everything read, by listener. */
 interface AllRules {
-  readonly byPort: ReadonlyMap<number, Rules>;
+  readonly byName: ReadonlyMap<string, Rules>;
+  readonly byPort: ReadonlyMap<number, readonly Rules[]>;
   /** For a session whose listener is not there any more; null: nothing is known of it. */
   readonly elsewhere: Rules | null;
 }
@@ -60,15 +62,15 @@ export interface SecurityParts {
 export class Security implements Authenticator, Access {
   private readonly parts: SecurityParts;
   private readonly guard = new LoginGuard();
-  /** By port. A reload changes neither plugins nor what they are told (b.3). */
-  private readonly pluginsAt: ReadonlyMap<number, readonly Plugin[]>;
+  /** By the listener's name. A reload changes neither plugins nor what they are told (b.3). */
+  private readonly pluginsAt: ReadonlyMap<string, readonly Plugin[]>;
   private rules: AllRules;
 
   /** @throws {StartFailure} 3: a file cannot be read or understood. */
   constructor(configuration: Configuration, parts: SecurityParts) {
     this.parts = parts;
     const { listeners } = configuration;
-    this.pluginsAt = new Map(listeners.map(({ port, plugins }) => [port, plugins]));
+    this.pluginsAt = new Map(listeners.map(({ name, plugins }) => [name, plugins]));
     this.rules = this.read(configuration);
   }
 
@@ -91,8 +93,8 @@ export class Security implements Authenticator, Access {
     };
   }
 
-  isAskedAt(port: number): boolean {
-    return (rulesAt(this.rules, port)?.logins.length ?? 0) > 0;
+  isAskedAt(listener: ListenerName): boolean {
+    return (rulesAt(this.rules, listener)[0]?.logins.length ?? 0) > 0;
   }
 
   authenticate(credentials: Credentials, onVerdict: (isGranted: boolean) => void): void {
@@ -118,9 +120,10 @@ export class Security implements Authenticator, Access {
     return this.allows("unsubscribe", identity, filter);
   }
 
-  private mayStay({ username, port }: Source, before: AllRules): boolean {
-    const [then, now] = [rulesAt(before, port), rulesAt(this.rules, port)];
-    if (username === null || now === null || now.logins.length === 0) {
+  private mayStay(source: Source, before: AllRules): boolean {
+    const { username } = source;
+    const [[then], [now]] = [rulesAt(before, source), rulesAt(this.rules, source)];
+    if (username === null || now === undefined || now.logins.length === 0) {
       return now?.allowAnonymous !== false;
     }
     const [old, known] = [sourceOf(then, username), sourceOf(now, username)];
@@ -130,21 +133,16 @@ export class Security implements Authenticator, Access {
   }
 
   private allows(wish: Wish, identity: Identity, topic: string): boolean {
-    const rules = rulesAt(this.rules, identity.port);
-    if (rules === null) return false;
-    for (const source of rules.topics) {
-      const verdict = source.judge?.(wish, identity, topic) ?? "defer";
-      if (verdict !== "defer") return verdict === "allow";
-    }
-    return rules.topics.length === 0;
+    const all = rulesAt(this.rules, identity);
+    return all.length > 0 && all.every(({ topics }) => isAllowed(topics, wish, identity, topic));
   }
 
   private async judgeLogin(credentials: Credentials): Promise<boolean> {
     const { now, wait } = this.parts;
-    const { username, port, address } = credentials;
+    const { username, address } = credentials;
     const delayMs = this.guard.takeTurn(address, username, now());
     if (delayMs > 0) await wait(delayMs);
-    const isGranted = await isLetIn(rulesAt(this.rules, port)?.logins ?? [], credentials);
+    const isGranted = await isLetIn(rulesAt(this.rules, credentials)[0]?.logins ?? [], credentials);
     if (isGranted) this.guard.onSuccess(address, username);
     else this.guard.onFailure(address, username, now());
     return isGranted;
@@ -152,18 +150,24 @@ export class Security implements Authenticator, Access {
 
   private read({ listeners, general }: Configuration): AllRules {
     const files = new Map<string, AccessPlugin>();
-    const byPort = new Map<number, Rules>();
-    for (const listener of listeners) byPort.set(listener.port, this.rulesFor(listener, files));
-    const [any = null] = byPort.values();
-    return { byPort, elsewhere: general.perListenerSettings ? null : any };
+    const byName = new Map<string, Rules>();
+    const byPort = new Map<number, readonly Rules[]>();
+    for (const listener of listeners) {
+      const { name, port } = listener;
+      const rules = this.rulesFor(listener, files);
+      byName.set(name, rules);
+      byPort.set(port, [...(byPort.get(port) ?? []), rules]);
+    }
+    const [any = null] = byName.values();
+    return { byName, byPort, elsewhere: general.perListenerSettings ? null : any };
   }
 
   /** @param files Those that have been read, for listeners mostly share them. */
   private rulesFor(listener: ListenerConfiguration, files: Map<string, AccessPlugin>): Rules {
-    const { port, aclFile, passwordFile, allowAnonymous } = listener;
+    const { name, aclFile, passwordFile, allowAnonymous } = listener;
     const acl = (path: string) => once(files, `acl ${path}`, () => this.readAcl(path));
     const users = (path: string) => once(files, `users ${path}`, () => this.readPasswords(path));
-    const plugins = (this.pluginsAt.get(port) ?? []).map(({ kind, told }) => {
+    const plugins = (this.pluginsAt.get(name) ?? []).map(({ kind, told }) => {
       if (kind === "aclFile") return ifTold((told as PluginValues<"aclFile">).aclFile, acl);
       if (kind !== "passwordFile") return this.parts.plugins?.get(kind);
       return ifTold((told as PluginValues<"passwordFile">).passwordFile, users);
@@ -217,12 +221,31 @@ export class Security implements Authenticator, Access {
   }
 }
 
-function rulesAt({ byPort, elsewhere }: AllRules, port: number): Rules | null {
-  return byPort.get(port) ?? elsewhere;
+/** Of whom it is not known which of several listeners at a port it came through, all must allow. */
+function rulesAt(
+  { byName, byPort, elsewhere }: AllRules,
+  { port, listener }: ListenerName,
+): readonly Rules[] {
+  const own = listener === undefined ? undefined : byName.get(listener);
+  if (own !== undefined) return [own];
+  return byPort.get(port) ?? (elsewhere === null ? [] : [elsewhere]);
+}
+
+function isAllowed(
+  sources: readonly AccessPlugin[],
+  wish: Wish,
+  identity: Identity,
+  topic: string,
+): boolean {
+  for (const source of sources) {
+    const verdict = source.judge?.(wish, identity, topic) ?? "defer";
+    if (verdict !== "defer") return verdict === "allow";
+  }
+  return sources.length === 0;
 }
 
 /** The first file that names the user. */
-function sourceOf(rules: Rules | null, username: string): PasswordSource | undefined {
+function sourceOf(rules: Rules | undefined, username: string): PasswordSource | undefined {
   for (const source of rules?.logins ?? []) {
     if (source instanceof PasswordSource && source.has(username)) return source;
   }

@@ -97,14 +97,14 @@ function authenticate(connection: Connection, packet: ConnectPacket, clientId: s
     return;
   }
   const { username, password = null } = packet;
-  const { port } = listener;
-  if (username === undefined || !authenticator?.isAskedAt(port)) {
+  const at = { port: listener.port, listener: listener.name };
+  if (username === undefined || !authenticator?.isAskedAt(at)) {
     onVerdict(connection, packet, clientId, listener.allowAnonymous);
     return;
   }
   connection.awaitsConnack = true;
   const { address } = link;
-  authenticator.authenticate({ clientId, username, password, port, address }, (isGranted) => {
+  authenticator.authenticate({ ...at, clientId, username, password, address }, (isGranted) => {
     connection.awaitsConnack = false;
     if (connection.isOpen) onVerdict(connection, packet, clientId, isGranted);
   });
@@ -191,7 +191,8 @@ function comeIn(connection: Connection, packet: ConnectPacket, clientId: string)
     return;
   }
   takeLimits(connection, packet);
-  const source = { clientId, username: packet.username ?? null, port: listener.port };
+  const { port, name } = listener;
+  const source = { clientId, username: packet.username ?? null, port, listener: name };
   const { session, present } = sessions.open(connection, source, packet.cleanStart);
   sessions.setExpiry(session, expiryOf(connection, packet));
   session.will = willOf(connection, packet);

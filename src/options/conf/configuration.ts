@@ -41,6 +41,8 @@ export interface ListenerLines extends Address {
 
 /** One listener, complete. */
 export interface ListenerConfiguration extends Address {
+  /** No other has it, and it is the same when the file is read again. */
+  readonly name: string;
   readonly bindInterface: string | undefined;
   readonly socketDomain: "ipv4" | "ipv6" | undefined;
   readonly protocol: "mqtt" | "websockets" | "http_api";
@@ -186,22 +188,24 @@ export function complete(
   environment: Environment,
 ): Configuration {
   const { general, security, standard } = gathered;
-  const named = standard.port !== undefined || standard.host !== undefined;
-  const localOnly = !named && gathered.listeners.length === 0;
+  const isNamed = standard.port !== undefined || standard.host !== undefined;
+  const localOnly = !isNamed && gathered.listeners.length === 0;
   const lines = localOnly ? loopback(gathered, commandLine) : [...gathered.listeners];
-  if (!localOnly && (named || standard.wanted)) lines.push(standardListener(standard));
+  if (!localOnly && (isNamed || standard.wanted)) lines.push(standardListener(standard));
   return {
     general,
     persistence: persistenceConfiguration(gathered, environment),
     allowZeroLengthClientid: security.allowZeroLengthClientid,
     log: logConfiguration(gathered.log, commandLine),
-    listeners: lines.map((listener) => {
-      const isOwn = general.perListenerSettings;
-      const own = isOwn ? listener.security : security;
-      const { globalPlugins, plugins: all } = gathered;
-      const plugins = isOwn ? [...globalPlugins, ...listener.plugins] : all;
-      return listenerConfiguration(listener, own, [...plugins, ...listener.used], localOnly);
-    }),
+    listeners: named(
+      lines.map((listener) => {
+        const isOwn = general.perListenerSettings;
+        const own = isOwn ? listener.security : security;
+        const { globalPlugins, plugins: all } = gathered;
+        const plugins = isOwn ? [...globalPlugins, ...listener.plugins] : all;
+        return listenerConfiguration(listener, own, [...plugins, ...listener.used], localOnly);
+      }),
+    ),
     plugins: gathered.allPlugins,
     localOnly,
   };
@@ -266,12 +270,25 @@ function standardListener({ port, host, ...lines }: Gathered["standard"]): Liste
   return host === undefined ? listener : { ...listener, host };
 }
 
+/** With names by where they listen; bind_interface may keep several apart that say the same. */
+function named(
+  listeners: readonly Omit<ListenerConfiguration, "name">[],
+): readonly ListenerConfiguration[] {
+  const counts = new Map<string, number>();
+  return listeners.map((listener) => {
+    const place = `${listener.port} ${listener.path ?? listener.host ?? "*"}`;
+    const count = (counts.get(place) ?? 0) + 1;
+    counts.set(place, count);
+    return { ...listener, name: `${place} ${count}` };
+  });
+}
+
 function listenerConfiguration(
   listener: ListenerLines,
   security: SecurityValues,
   plugins: readonly Plugin[],
   localOnly: boolean,
-): ListenerConfiguration {
+): Omit<ListenerConfiguration, "name"> {
   const { listenerAllowAnonymous, listenerAutoIdPrefix, ...own } = listener.values;
   const { port, host, path } = listener;
   const place = {

@@ -30,7 +30,7 @@ function api(parts: Partial<HttpApiParts> = {}) {
     const { method = "GET", authorization, identity, allowAnonymous = true, httpDir } = asking;
     // It looks at no socket: those are of its caller's.
     const request = { method, url, authorization, socket: undefined as never };
-    const listener = { port: 9883, allowAnonymous, httpDir };
+    const listener = { port: 9883, name: "", allowAnonymous, httpDir };
     return one.answer(request, listener, { identity, address: "1.2.3.4" });
   };
 }

@@ -89,7 +89,7 @@ describe("passwords", () => {
     const path = await users("own", { ann: "secret" });
     const lines = ["per_listener_settings true", "listener 1883", `password_file ${path}`];
     const { security } = secured(configured(...lines, "listener 1884", "allow_anonymous true"));
-    expect([security.isAskedAt(1883), security.isAskedAt(1884)]).toEqual([true, false]);
+    expect([1883, 1884].map((port) => security.isAskedAt({ port }))).toEqual([true, false]);
   });
 
   it("make whoever guesses wait, at that address and by that name", async () => {
@@ -135,7 +135,7 @@ describe("plugins", () => {
   it("are asked about logins before the file, which knows the others", async () => {
     const path = await users("beside", { ann: "other", bob: "secret" });
     const { login, security } = withPlugin(conf(DYNSEC, `password_file ${path}`));
-    expect(security.isAskedAt(1883)).toBe(true);
+    expect(security.isAskedAt({ port: 1883 })).toBe(true);
     expect(await login("ann", "right")).toBe(true);
     expect(await login("ann", "other")).toBe(false);
     expect(await login("bob", "secret")).toBe(true);
@@ -188,7 +188,7 @@ describe("plugins", () => {
 
   it("without their file judge nothing", () => {
     const { security } = secured(conf("plugin mosquitto_acl_file.so", "allow_anonymous true"));
-    expect([security.isAskedAt(1883), security.mayPublish(source(null), "a")]).toEqual([
+    expect([security.isAskedAt({ port: 1883 }), security.mayPublish(source(null), "a")]).toEqual([
       false,
       true,
     ]);
@@ -221,6 +221,40 @@ describe("plugins", () => {
     const gone = () =>
       secured(conf("plugin mosquitto_acl_file.so", "plugin_opt_acl_file /gone/acl"));
     expect(gone).toThrow('Error: Unable to open acl_file "/gone/acl".');
+  });
+});
+
+describe("listeners at one port", () => {
+  /** Two, for one of which there are rules. */
+  function two() {
+    const rules = file("one-port", "topic read a");
+    const lines = ["listener 1883 10.0.0.1", "allow_anonymous true", "listener 1883 10.0.0.2"];
+    const own = [`acl_file ${rules}`, "allow_anonymous true"];
+    const configuration = configured("per_listener_settings true", ...lines, ...own);
+    const [free, strict] = configuration.listeners.map(({ port, name }) => ({
+      ...source(null, port),
+      listener: name,
+    }));
+    return { security: secured(configuration).security, free: free!, strict: strict! };
+  }
+
+  it("have rules of their own", () => {
+    const { security, free, strict } = two();
+    expect([free, strict].map((from) => security.mayPublish(from, "a"))).toEqual([true, false]);
+  });
+
+  it("must all allow what a client wants that came before the start", () => {
+    const { security } = two();
+    const from = source(null);
+    expect(security.mayPublish(from, "a")).toBe(false);
+    expect(security.mayReceive(from, "a")).toBe(true);
+  });
+
+  it("may be unix sockets, or the same address on several interfaces", () => {
+    const lines = ["listener 0 /a", "listener 0 /b", "listener 1", "listener 1", "listener 1 ::1"];
+    const names = configured(...lines).listeners.map(({ name }) => name);
+    expect(new Set(names).size).toBe(5);
+    expect(configured(...lines).listeners.map(({ name }) => name)).toEqual(names);
   });
 });
 

@@ -60,6 +60,7 @@ describe("listenerSettings", () => {
     const [listener] = configurationOf("listener 1883").listeners;
     expect(listenerSettings(listener!)).toMatchObject({
       ...DEFAULT_LISTENER,
+      name: "1883 * 1",
       allowAnonymous: false,
     });
   });
