@@ -36,6 +36,8 @@ export class Plugins {
   static async open({ plugins }: Configuration, parts: PluginParts): Promise<Plugins> {
     const all = new Plugins();
     for (const plugin of plugins) {
+      // mosquitto's line, for whoever looks for it; nothing is loaded but ourselves.
+      parts.log.write("information", `Loading plugin: ${plugin.path}`);
       const running = await opened(plugin, parts);
       if (running !== undefined) all.add(plugin.kind, running);
     }
