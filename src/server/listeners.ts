@@ -8,6 +8,7 @@ import { existsSync, lstatSync, statSync, unlinkSync } from "node:fs";
 import { connect, type Server, type Socket } from "node:net";
 import { networkInterfaces } from "node:os";
 import { dirname } from "node:path";
+import type { TLSSocket } from "node:tls";
 import type { Broker } from "../broker/broker.ts";
 import type { Connection } from "../broker/connection.ts";
 import type { ListenerSettings } from "../broker/settings.ts";
@@ -49,7 +50,8 @@ interface Open {
 /** What came in by a listener, and is there. */
 interface Present {
   readonly open: Open;
-  readonly accepted: Accepted;
+  /** What it came by, where that is TLS. */
+  readonly secure: TLSSocket | null;
   readonly connection: Connection;
 }
 
@@ -281,19 +283,32 @@ export class Listeners {
       accepted.destroy();
       return;
     }
-    const link = new SocketLink(peer, (onChunk) => accepted.open(onChunk), turn, this.pool);
+    const link = this.linkOf(accepted);
     const connection = broker.accept(link, open.settings);
     if (connection === null) {
       link.destroy();
       return;
     }
+    this.keep(link, { open, secure: accepted.secure, connection });
+  }
+
+  /**
+   * For as long as it is there. Nothing of what came in is held on to but this: the socket that it
+   * came by has given its place to another, and is a kilobyte or two.
+   */
+  private keep(link: SocketLink, present: Present): void {
+    const { open, connection } = present;
     open.connections++;
-    this.links.set(link, { open, accepted, connection });
+    this.links.set(link, present);
     link.start(connection, () => {
       open.connections--;
       this.links.delete(link);
       if (this.links.size === 0) this.onDrained?.();
     });
+  }
+
+  private linkOf({ peer, ...accepted }: Accepted): SocketLink {
+    return new SocketLink(peer, (onChunk) => accepted.open(onChunk), this.turn, this.pool);
   }
 
   /** An HTTP connection: it counts as one of MQTT does. */
@@ -329,8 +344,8 @@ export class Listeners {
 
   /** Who is there and would not be let in any more has to go (h.33). */
   private recheck(): void {
-    for (const { open, accepted, connection } of [...this.links.values()]) {
-      if (open.way.mayStay(accepted) || !connection.isOpen) continue;
+    for (const { open, secure, connection } of [...this.links.values()]) {
+      if (open.way.mayStay(secure) || !connection.isOpen) continue;
       const why = "administrative action";
       if (connection.session === null) connection.refuse(why, null);
       else connection.end({ why, code: REASONS.administrativeAction.code, will: true });

@@ -145,7 +145,7 @@ export class Way {
   }
 
   /** Whether a client that came in by the way before this one would be let in by this. */
-  mayStay({ secure }: Accepted): boolean {
+  mayStay(secure: TLSSocket | null): boolean {
     return secure === null || this.secured === null || this.secured.acceptor.mayStay(secure);
   }
 
