@@ -16,14 +16,14 @@ export const OWN_LIMIT_ROWS = {
     "levels and every 256 characters; 0 for no limit. The default is 50000. Further ones are",
     "refused.",
   ]),
-  retainedMessagesMax: counted("max_retained_messages", "COUNT", 1_000_000, [
-    "How many messages of clients may be retained; 0 for no limit. The default is 1000000.",
+  retainedMessagesMax: counted("max_retained_messages", "COUNT", 2_000_000, [
+    "How many messages of clients may be retained; 0 for no limit. The default is 2000000.",
     "Further ones are refused with MQTT 5.0 at QoS 1 and 2, and otherwise handed on and not",
     "retained.",
   ]),
-  retainedBytesMax: counted("max_retained_bytes", "BYTES", 1_073_741_824, [
+  retainedBytesMax: counted("max_retained_bytes", "BYTES", 2_147_483_648, [
     "How much memory those may take, reckoned with their topics; 0 for no limit. The default is",
-    "1 GiB.",
+    "2 GiB.",
   ]),
 } as const;
 
