@@ -2,20 +2,20 @@
  * ts-rr, and ts-pub with -e, beside mosquitto_rr: the same words ask the same, and what comes back
  * leaves the same bytes and the same status.
  *
- * Method: all three run at once against one mosquitto, each with topics of its own, and a responder
- * that hands back what it was sent. What 2.0.11 has not, or does not do (-f and -s send nothing),
- * is in test/cli/rr.test.ts.
+ * Method: all three run at once against one mosquitto, ours without a process of their own, each
+ * with topics of its own, and a responder that hands back what it was sent. What 2.0.11 has not, or
+ * does not do (-f and -s send nothing), is in test/cli/rr.test.ts.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Client, connect, type ReceivedMessage } from "../../src/client/client.ts";
+import { runHere } from "../support/in-process.ts";
 import { hasMosquitto, mosquittoRr } from "../support/peers.ts";
 import {
   type Outcome,
   outcome,
-  type Program,
   type RunningBroker,
   start,
   startMosquitto,
@@ -30,6 +30,8 @@ interface Asked {
   readonly left: Pick<Outcome, "status" | "signal" | "stdout" | "stderr">;
 }
 
+/** In the directory of the test. */
+const FILES = ["empty", "socket"];
 const JSON_PAYLOAD = '{ "b" : [1, 2.50, "é"], "a": {} }';
 const V5_PROPERTIES = [
   ...["-D", "publish", "content-type", "text/plain"],
@@ -142,8 +144,8 @@ describe.skipIf(!hasMosquitto || mosquittoRr === undefined)("beside mosquitto_rr
     const [topic, responseTopic] = [`${own}/request${silent}`, `${own}/response`];
     await prepare?.(responseTopic);
     const all = words.map((word) => (word === "ID" ? own.replaceAll("/", "") : word));
-    const program = launch(who, [...place(words), "-t", topic, "-e", responseTopic, ...all]);
-    const { status, signal, stdout, stderr } = await outcome(program);
+    const asking = [...place(words), "-t", topic, "-e", responseTopic, ...all];
+    const { status, signal, stdout, stderr } = await run(who, asking);
     // The time, and what 2.1 has otherwise than the 2.0.11 that is the peer here.
     const plain = (text: string): string =>
       text
@@ -167,11 +169,12 @@ describe.skipIf(!hasMosquitto || mosquittoRr === undefined)("beside mosquitto_rr
     return words.includes("--unix") ? [] : ["-h", "127.0.0.1", "-p", `${broker.port}`];
   }
 
-  function launch(who: Who, words: readonly string[]): Program {
-    const options = { cwd: directory };
-    return who === "mosquitto_rr"
-      ? start(mosquittoRr, words, options)
-      : startOurs(who, words, options);
+  async function run(who: Who, words: readonly string[]): Promise<Asked["left"]> {
+    const all = words.map((word) => (FILES.includes(word) ? join(directory, word) : word));
+    if (who === "mosquitto_rr") return outcome(start(mosquittoRr, all));
+    // Two of one process would have the same name.
+    if (words.includes("-I")) return outcome(startOurs(who, all));
+    return { ...(await runHere(who, all)), signal: null };
   }
 });
 

@@ -11,6 +11,7 @@ import { type Client, connect } from "../../src/client/client.ts";
 import { Prng } from "../../src/core/base/prng.ts";
 import type { Qos } from "../../src/core/codec/packets.ts";
 import type { Properties } from "../../src/core/codec/properties.ts";
+import { type EndedExactly, runHere, runHereExactly } from "../support/in-process.ts";
 import { hasMosquitto, mosquittoSub } from "../support/peers.ts";
 import {
   type Outcome,
@@ -19,7 +20,6 @@ import {
   type RunningBroker,
   start,
   startMosquitto,
-  startOurs,
 } from "../support/programs.ts";
 import { seeds } from "../support/seeds.ts";
 import { waitFor } from "../support/wait-for.ts";
@@ -119,7 +119,7 @@ describe.skipIf(!hasMosquitto)("beside mosquitto_sub, ts-sub prints the same", (
     const live = [{ topic: "d/a", payload: text("new") }];
     const { theirs, ours } = await both(words, live);
     for (const topic of retained) await client.publish(topic, "", { retain: true, qos: 1 });
-    const lines = ({ stdout }: Outcome) => stdout.split("\n").sort();
+    const lines = (it: { readonly stdout: string }) => it.stdout.split("\n").sort();
     expect(lines(ours)).toEqual(lines(theirs));
     expect([ours.status, ours.stderr]).toEqual([theirs.status, theirs.stderr]);
   });
@@ -142,7 +142,7 @@ describe.skipIf(!hasMosquitto)("beside mosquitto_sub, ts-sub prints the same", (
     for (const format of ["%", "%z", "%-", "%.5", "\\q", "\\", "@", "% l"]) {
       const words = ["-p", `${broker.port}`, "-t", "d/#", "-F", format];
       const theirs = await outcome(start(mosquittoSub, words));
-      const ours = await outcome(startOurs("ts-sub", words));
+      const ours = await runHere("ts-sub", words);
       expect([ours.status, ours.stderr]).toEqual([
         theirs.status,
         theirs.stderr.replaceAll("mosquitto_sub", "ts-sub"),
@@ -154,7 +154,7 @@ describe.skipIf(!hasMosquitto)("beside mosquitto_sub, ts-sub prints the same", (
     const words = ["-p", `${broker.port}`, "-t", "d/#", "-W", "1"];
     const [theirs, ours] = await Promise.all([
       outcome(start(mosquittoSub, words)),
-      outcome(startOurs("ts-sub", words)),
+      runHere("ts-sub", words),
     ]);
     expect([ours.status, ours.stderr]).toEqual([theirs.status, theirs.stderr]);
   });
@@ -173,7 +173,7 @@ describe.skipIf(!hasMosquitto)("beside mosquitto_sub, ts-sub prints the same", (
     for (const message of messages) await publish(message);
     for (const [i, { theirs, ours }] of pairs.entries()) {
       const their = messagesIn(await outcome(theirs));
-      const our = messagesIn(await outcome(ours));
+      const our = messagesIn(await ours);
       const told = messages.map(({ payload }) => payload.toString("latin1"));
       for (const [at, printed] of their.entries()) {
         expect(our[at], `${formats[i]} of ${told[at]}`).toBe(printed);
@@ -185,17 +185,17 @@ describe.skipIf(!hasMosquitto)("beside mosquitto_sub, ts-sub prints the same", (
   async function both(
     words: readonly string[],
     messages: readonly Sent[],
-  ): Promise<{ theirs: Outcome; ours: Outcome }> {
+  ): Promise<{ theirs: Outcome; ours: EndedExactly }> {
     const { theirs, ours } = pair(words);
     await untilSubscribed(2);
     for (const message of messages) await publish(message);
-    const [their, our] = await Promise.all([outcome(theirs), outcome(ours)]);
+    const [their, our] = await Promise.all([outcome(theirs), ours]);
     return { theirs: their, ours: our };
   }
 
-  function pair(words: readonly string[]): { theirs: Program; ours: Program } {
+  function pair(words: readonly string[]): { theirs: Program; ours: Promise<EndedExactly> } {
     const all = ["-p", `${broker.port}`, "-h", "127.0.0.1", "-q", "1", "-t", "d/#", ...words];
-    return { theirs: start(mosquittoSub, all), ours: startOurs("ts-sub", all) };
+    return { theirs: start(mosquittoSub, all), ours: runHereExactly("ts-sub", all) };
   }
 
   /** Subscriptions that the broker had logged when somebody last waited for some. */
@@ -212,7 +212,7 @@ describe.skipIf(!hasMosquitto)("beside mosquitto_sub, ts-sub prints the same", (
 });
 
 /** What one program printed of each message, what differs between 2.0 and 2.1 in one form. */
-function messagesIn({ stdoutBytes }: Outcome): string[] {
+function messagesIn({ stdoutBytes }: Pick<EndedExactly, "stdoutBytes">): string[] {
   return stdoutBytes
     .toString("latin1")
     .split(`${END}\n`)

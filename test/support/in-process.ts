@@ -30,6 +30,11 @@ export interface HereOptions extends Patience {
   readonly onComplaint?: (text: string) => void;
 }
 
+/** The same, with what need not be text. */
+export interface EndedExactly extends Ended {
+  readonly stdoutBytes: Buffer;
+}
+
 /** Runs a program to its end. */
 export function runHere(
   program: ClientProgram,
@@ -47,13 +52,31 @@ export function runBrokerHere(words: readonly string[]): Promise<Ended> {
   );
 }
 
+/** As `runHere`, to compare output byte by byte. */
+export function runHereExactly(
+  program: ClientProgram,
+  words: readonly string[],
+): Promise<EndedExactly> {
+  return runExactly(program, words, (io) => MAINS[program](io, program));
+}
+
 /** Runs what `main` does with its words and streams to its end. */
 export async function runMain(
   program: string,
   words: readonly string[],
   main: (io: Streams) => Promise<number>,
-  { stdin = new PassThrough().end(), env = {}, onComplaint, ...patience }: HereOptions = {},
+  options: HereOptions = {},
 ): Promise<Ended> {
+  const { status, stdout, stderr } = await runExactly(program, words, main, options);
+  return { status, stdout, stderr };
+}
+
+async function runExactly(
+  program: string,
+  words: readonly string[],
+  main: (io: Streams) => Promise<number>,
+  { stdin = new PassThrough().end(), env = {}, onComplaint, ...patience }: HereOptions = {},
+): Promise<EndedExactly> {
   const [stdout, stderr] = [new PassThrough(), new PassThrough()];
   const io: Streams = {
     argv: ["node", program, ...words],
@@ -71,9 +94,6 @@ export async function runMain(
     onComplaint?.(`${chunk}`);
   });
   const status = await within(`${program} ${words.join(" ")} ends`, main(io), patience);
-  return { status, stdout: textIn(stdout), stderr: `${Buffer.concat(said)}` };
-}
-
-function textIn(stream: PassThrough): string {
-  return (stream.read() as Buffer | null)?.toString() ?? "";
+  const stdoutBytes = (stdout.read() as Buffer | null) ?? Buffer.alloc(0);
+  return { status, stdout: `${stdoutBytes}`, stdoutBytes, stderr: `${Buffer.concat(said)}` };
 }
