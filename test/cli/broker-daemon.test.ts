@@ -1,5 +1,5 @@
 /** ts-broker -d: the shell goes on when the broker listens, and learns it when it cannot. */
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -112,8 +112,12 @@ function conf(...lines: string[]): string {
 
 /** The process that the pid file names, if there is one. */
 function pidOf(): number | undefined {
-  const path = join(directory, "pid");
-  return existsSync(path) ? Number(readFileSync(path, "utf8")) : undefined;
+  try {
+    return Number(readFileSync(join(directory, "pid"), "utf8"));
+  } catch {
+    // Not there yet, or gone with the broker, which may be between any two looks at it.
+    return undefined;
+  }
 }
 
 /** Ends the broker, which takes its pid file along. */
