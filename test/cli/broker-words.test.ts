@@ -84,6 +84,7 @@ describe("ts-broker", () => {
     ["retain_available x", "Error: Invalid retain_available value (x)."],
     ["max_inflight_messages x", "Error: Invalid max_inflight_messages value (x)."],
     ["log_type loud", "Error: Invalid log_type value (loud)."],
+    ["remote_clientid x", "Error: Invalid bridge configuration."],
   ])("refuses a file with the line %j, and says where", async (line, sentence) => {
     const path = conf("# first", line);
     const result = await broker("-c", path);
@@ -91,16 +92,6 @@ describe("ts-broker", () => {
     expect(linesOf(result).slice(0, 2)).toEqual([sentence, `Error found at ${path}:2.`]);
     expect(linesOf(result).at(-1)).toBe(TERMINATING);
   });
-
-  it.each(["remote_clientid", "connection"])(
-    "says that it cannot do %j yet, rather than leave it out",
-    async (line) => {
-      const result = await broker("-c", conf(`${line} x`));
-      expect(result.status).toBe(3);
-      const sentence = `Error: '${line}' is not supported yet by this version of ts-broker.`;
-      expect(linesOf(result)[0]).toBe(sentence);
-    },
-  );
 
   it("finds a mistake in a file of include_dir", async () => {
     const path = conf(`include_dir ${join(directory, "more")}`);

@@ -8,7 +8,6 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { DIRECTIVES, findDirective } from "../../src/options/conf/directives.ts";
-import { isLater, LATER_NAMES } from "../../src/options/conf/later-directives.ts";
 import { readFormat } from "../../src/options/format.ts";
 import { FIELD_TEXTS, FORMAT_TEXT, OTHER_TEXTS } from "../../src/options/format-text.ts";
 import type { Option } from "../../src/options/option.ts";
@@ -239,12 +238,10 @@ describe("ts-broker.conf", () => {
 
   it("has a name of its own for every option", () => {
     expect(new Set(names).size).toBe(names.length);
-    for (const name of names) expect(isLater(name), name).toBe(false);
   });
 
   it("finds every option by each of its names", () => {
     for (const name of names) expect(findDirective(name)).toBeDefined();
-    for (const name of LATER_NAMES) expect(findDirective(name)).toBeUndefined();
   });
 
   it("has texts in whole sentences", () => {

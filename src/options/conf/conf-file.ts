@@ -9,6 +9,7 @@
  * after the other, add up, as several -c do.
  */
 import { UsageError } from "../usage-error.ts";
+import { BridgeLines } from "./bridge-lines.ts";
 import { type ConfLine, confLines, refuseNul } from "./conf-text.ts";
 import {
   type CommandLine,
@@ -22,18 +23,10 @@ import {
   type PersistenceValues,
   type SecurityValues,
 } from "./configuration.ts";
-import type { NoteType, Rest, Scope } from "./directive.ts";
-import {
-  bad,
-  type DirectiveTable,
-  type DirectiveValues,
-  empty,
-  malformed,
-  notYet,
-} from "./directive.ts";
+import type { NoteType, Rest } from "./directive.ts";
+import { bad, type DirectiveTable, type DirectiveValues, empty, malformed } from "./directive.ts";
 import { type Entry, findDirective, nearestName } from "./directives.ts";
 import { GENERAL_DIRECTIVES, SECURITY_DIRECTIVES } from "./general-directives.ts";
-import { isLater } from "./later-directives.ts";
 import { type Address, LISTENER_DIRECTIVES } from "./listener-directives.ts";
 import { LOG_DIRECTIVES } from "./log-directives.ts";
 import { PERSISTENCE_DIRECTIVES } from "./persistence-directives.ts";
@@ -88,6 +81,7 @@ export class ConfigurationReader {
     ...LOG_DIRECTIVES,
   });
   private readonly plugins = new PluginLines();
+  private readonly bridges: BridgeLines;
   /** Those of every listener. */
   private readonly globalPlugins: Plugin[] = [];
   private readonly security = securityOwner();
@@ -103,6 +97,7 @@ export class ConfigurationReader {
   constructor(files: Files, note: Noted) {
     this.files = files;
     this.note = note;
+    this.bridges = new BridgeLines(note);
   }
 
   /**
@@ -145,6 +140,7 @@ export class ConfigurationReader {
         plugins: [...this.globalPlugins, ...this.security.plugins],
         globalPlugins: this.globalPlugins,
         allPlugins: this.plugins.all,
+        bridges: this.bridges.complete(),
         log: pick(LOG_DIRECTIVES, values),
         security: this.security.values as SecurityValues, // Made of that table.
         listeners: this.listeners.map(({ owner, ...address }) => ({ ...address, ...lines(owner) })),
@@ -196,12 +192,11 @@ export class ConfigurationReader {
       if (isMalformed) throw malformed();
       return;
     }
-    if (entry === undefined) {
-      if (isLater(name)) throw notYet(name);
-      throw new UnknownNameError(name);
-    }
+    if (entry === undefined) throw new UnknownNameError(name);
     const { row } = entry;
-    for (const { type, text: words } of row.notes ?? []) this.note(type, words);
+    if (row.scope === "bridge") this.bridges.refuseOutside();
+    const notes = typeof row.notes === "function" ? row.notes(rest) : (row.notes ?? []);
+    for (const { type, text: words } of notes) this.note(type, words);
     if (row.needsListener && this.current === this.standard) {
       throw bad(
         "Error: You must use create a listener before using the " +
@@ -221,6 +216,10 @@ export class ConfigurationReader {
     const { key, row } = entry;
     if (row.scope === "plugin") {
       this.attach(key, this.plugins.read(entry, rest));
+      return;
+    }
+    if (row.scope === "connection" || row.scope === "bridge") {
+      this.bridges.read(entry, rest);
       return;
     }
     if (row.scope === "address") {
@@ -261,7 +260,7 @@ export class ConfigurationReader {
     return owner.met.has(key) ? owner.values[key] : undefined;
   }
 
-  private ownerFor(scope: Exclude<Scope, "address" | "plugin">): Owner {
+  private ownerFor(scope: "general" | "listener" | "security"): Owner {
     if (scope === "general") return this.general;
     if (scope === "listener") return this.current;
     return this.securityOwner();

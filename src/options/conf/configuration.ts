@@ -3,6 +3,7 @@
  *
  * Keys and units are those of the broker's settings, so that they can be handed on as they are.
  */
+import type { BridgeConfiguration } from "./bridge-configuration.ts";
 import { bad, type DirectiveValues } from "./directive.ts";
 import type { GENERAL_DIRECTIVES, SECURITY_DIRECTIVES } from "./general-directives.ts";
 import type { Address, LISTENER_DIRECTIVES } from "./listener-directives.ts";
@@ -138,6 +139,8 @@ export interface Configuration {
   readonly allowZeroLengthClientid: boolean;
   readonly log: LogConfiguration;
   readonly listeners: readonly ListenerConfiguration[];
+  /** In the order of their lines. */
+  readonly bridges: readonly BridgeConfiguration[];
   /** All that lines name, whosever they are. */
   readonly plugins: readonly Plugin[];
   /** No listener was named: only this machine can connect, and anonymously unless forbidden. */
@@ -165,6 +168,7 @@ export interface Gathered {
   readonly plugins: readonly Plugin[];
   readonly globalPlugins: readonly Plugin[];
   readonly allPlugins: readonly Plugin[];
+  readonly bridges: readonly BridgeConfiguration[];
   readonly log: LogValues;
   readonly security: SecurityValues;
   /** In the order of their lines. */
@@ -206,6 +210,7 @@ export function complete(
         return listenerConfiguration(listener, own, [...plugins, ...listener.used], localOnly);
       }),
     ),
+    bridges: gathered.bridges,
     plugins: gathered.allPlugins,
     localOnly,
   };

@@ -12,10 +12,18 @@ import { UsageError } from "../usage-error.ts";
 /**
  * Whose the value is: the broker's; the listener's above it (the default listener's, before the
  * first); `security`, which is the broker's, and the listener's with per_listener_settings;
- * `address`: it makes a listener, and has no value beside; or `plugin`: it names a plugin, or is
- * the option of one.
+ * `address`: it makes a listener, and has no value beside; `plugin`: it names a plugin, or is the
+ * option of one; `connection`: it makes a bridge; or `bridge`: it is of the bridge above it, and
+ * refused before the first.
  */
-export type Scope = "general" | "listener" | "security" | "address" | "plugin";
+export type Scope =
+  | "general"
+  | "listener"
+  | "security"
+  | "address"
+  | "plugin"
+  | "connection"
+  | "bridge";
 
 /** Whether SIGHUP applies a new value: to the broker, to the living listener, or not at all. */
 export type Reload = "yes" | "listener" | "no";
@@ -53,8 +61,8 @@ export interface Directive<Value> {
   readonly reload: Reload;
   /** For the man page: whole sentences, with units and default. */
   readonly text: string;
-  /** Logged each time it is met, before its value is looked at. */
-  readonly notes?: readonly Note[];
+  /** Logged each time it is met, before its value is looked at; or what the line makes of it. */
+  readonly notes?: readonly Note[] | ((rest: Rest) => readonly Note[]);
   /** Refused before the first `listener` line. */
   readonly needsListener?: boolean;
   /** Refused before the first line that names a plugin. */
@@ -168,12 +176,6 @@ export function malformed(): UsageError {
 
 export function bad(message: string): UsageError {
   return new UsageError("bad-configuration", message, "nothing");
-}
-
-/** For what mosquitto can and we cannot yet. */
-export function notYet(what: string): UsageError {
-  const message = `Error: '${what}' is not supported yet by this version of ts-broker.`;
-  return new UsageError("not-supported", message, "nothing");
 }
 
 /** The line that mosquitto logs for an option that is to go. */

@@ -1,7 +1,7 @@
 /** Every option of ts-broker.conf, by name: what the parser, the man page and tests go through. */
+import { BRIDGE_DIRECTIVES, CONNECTION_DIRECTIVES } from "./bridge-directives.ts";
 import type { Directive } from "./directive.ts";
 import { GENERAL_DIRECTIVES, SECURITY_DIRECTIVES } from "./general-directives.ts";
-import { LATER_NAMES } from "./later-directives.ts";
 import { ADDRESS_DIRECTIVES, LISTENER_DIRECTIVES } from "./listener-directives.ts";
 import { LOG_DIRECTIVES } from "./log-directives.ts";
 import { PERSISTENCE_DIRECTIVES, STORE_DIRECTIVES } from "./persistence-directives.ts";
@@ -31,6 +31,8 @@ export const DIRECTIVES: readonly Entry[] = [
   LOG_DIRECTIVES,
   ADDRESS_DIRECTIVES,
   LISTENER_DIRECTIVES,
+  CONNECTION_DIRECTIVES,
+  BRIDGE_DIRECTIVES,
 ].flatMap((table) => Object.entries(table).map(([key, row]) => ({ key, row })));
 
 const BY_NAME = new Map<string, Entry>(
@@ -49,7 +51,7 @@ export function nearestName(name: string): string | undefined {
   let nearest: string | undefined;
   // A third of the letters may be wrong: more is another word.
   let distance = Math.floor(wanted.length / 3) + 1;
-  for (const known of [...BY_NAME.keys(), ...LATER_NAMES]) {
+  for (const known of BY_NAME.keys()) {
     const apart = distanceBetween(wanted, known);
     if (apart < distance) [nearest, distance] = [known, apart];
   }

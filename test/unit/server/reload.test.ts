@@ -112,6 +112,62 @@ const STORE: readonly Row[] = [
   ["autosave_on_changes", "Y", "false", "true"],
 ];
 
+/** Of a bridge, which is told of them; when it uses them is said by its own tests. */
+const BRIDGE: readonly Row[] = [
+  ["connection", "Y", "a", "b"],
+  ["address", "Y", "a", "b:1884"],
+  ["topic", "Y", "a", "b"],
+  ["bridge_protocol_version", "Y", "mqttv311", "mqttv50"],
+  ["remote_clientid", "Y", "a", "b"],
+  ["local_clientid", "Y", "a", "b"],
+  ["remote_username", "Y", "a", "b"],
+  ["remote_password", "Y", "a", "b"],
+  ["local_username", "Y", "a", "b"],
+  ["local_password", "Y", "a", "b"],
+  ["cleansession", "Y", "false", "true"],
+  ["local_cleansession", "Y", "false", "true"],
+  ["keepalive_interval", "Y", "60", "7"],
+  ["start_type", "Y", "automatic", "lazy"],
+  ["threshold", "Y", "10", "7"],
+  ["idle_timeout", "Y", "60", "7"],
+  ["restart_timeout", "Y", "5 30", "7"],
+  ["round_robin", "Y", "false", "true"],
+  ["try_private", "Y", "true", "false"],
+  ["notifications", "Y", "true", "false"],
+  ["notifications_local_only", "Y", "false", "true"],
+  ["notification_topic", "Y", "a", "b"],
+  ["bridge_attempt_unsubscribe", "Y", "true", "false"],
+  ["bridge_bind_address", "Y", "a", "b"],
+  ["bridge_outgoing_retain", "Y", "true", "false"],
+  ["bridge_max_packet_size", "Y", "0", "70"],
+  ["bridge_max_topic_alias", "Y", "10", "7"],
+  ["bridge_receive_maximum", "Y", "20", "7"],
+  ["bridge_session_expiry_interval", "Y", "0", "7"],
+  ["bridge_reload_type", "Y", "lazy", "immediate"],
+  ["bridge_tcp_keepalive", "Y", "1 2 3", "4 5 6"],
+  ["bridge_tcp_user_timeout", "Y", "8000", "7000"],
+];
+
+/** On a bridge that speaks TLS. */
+const BRIDGE_TLS: readonly Row[] = [
+  ["bridge_cafile", "Y", "/a", "/b"],
+  ["bridge_capath", "Y", "/a", "/b"],
+  ["bridge_certfile", "Y", "/a", "/b"],
+  ["bridge_keyfile", "Y", "/a", "/b"],
+  ["bridge_alpn", "Y", "a", "b"],
+  ["bridge_ciphers", "Y", "a", "b"],
+  ["bridge_ciphers_tls1.3", "Y", "a", "b"],
+  ["bridge_tls_version", "Y", "tlsv1.2", "tlsv1.3"],
+  ["bridge_tls_use_os_certs", "Y", "false", "true"],
+  ["bridge_insecure", "Y", "false", "true"],
+];
+
+/** On a bridge that speaks TLS with a key that both sides have. */
+const BRIDGE_PSK: readonly Row[] = [
+  ["bridge_identity", "Y", "a", "b"],
+  ["bridge_psk", "Y", "a", "b"],
+];
+
 /** Limits of ours, which mosquitto lacks. */
 const OWN: readonly Row[] = Object.values(OWN_LIMIT_ROWS).map(({ name }) => [name, "Y", "7", "8"]);
 
@@ -123,6 +179,7 @@ const OTHERS = [
   "tls_engine",
   "tls_engine_kpass_sha1",
   "tls_keyform",
+  "bridge_require_ocsp",
   "retry_interval",
   "dhparamfile",
   "websockets_log_level",
@@ -142,7 +199,10 @@ function configured(...lines: readonly string[]): Configuration {
 }
 
 describe("the table", () => {
-  const known = [...GENERAL, ...OWN, ...ACCESS, ...LISTENER, ...TLS, ...PSK, ...STORE];
+  const known = [
+    ...[...GENERAL, ...OWN, ...ACCESS, ...LISTENER, ...TLS, ...PSK, ...STORE],
+    ...[...BRIDGE, ...BRIDGE_TLS, ...BRIDGE_PSK],
+  ];
 
   it("has the reload column of mosquitto's", () => {
     const columns = new Map(DIRECTIVES.map(({ row }) => [row.name, COLUMNS[row.reload]]));
@@ -161,6 +221,15 @@ describe("a reload", () => {
   const tls = (name: string) =>
     ["certfile /c", "keyfile /k"].filter((line) => !line.startsWith(`${name} `));
   const hint = (name: string) => (name === "psk_hint" ? [] : ["psk_hint c"]);
+  const CERTIFICATES = ["bridge_cafile /c", "bridge_certfile /c", "bridge_keyfile /k"];
+  const KEYS = ["bridge_identity c", "bridge_psk c"];
+  /** A whole bridge with `line`, which stands for the one of the same name. */
+  const bridge = (line: string, ...more: readonly string[]) => {
+    const needed = ["connection c", "address c", "topic c", "remote_username c", ...more];
+    const isOther = (one: string) => one.split(" ", 1)[0] !== line.split(" ", 1)[0];
+    const [first, rest] = isOther("connection") ? ["connection c", [line]] : [line, []];
+    return [first, ...rest, ...needed.slice(1).filter(isOther)];
+  };
   const rows = [
     ...[...GENERAL, ...OWN].map((row) => [...row, (line: string) => [line, ...listener]] as const),
     ...ACCESS.map((row) => [...row, (line: string) => [line, ...listener]] as const),
@@ -168,6 +237,9 @@ describe("a reload", () => {
     ...TLS.map((row) => [...row, (line: string) => [...listener, line, ...tls(row[0])]] as const),
     ...PSK.map((row) => [...row, (line: string) => [...listener, line, ...hint(row[0])]] as const),
     ...STORE.map((row) => [...row, (line: string) => ["persistence true", line]] as const),
+    ...BRIDGE.map((row) => [...row, bridge] as const),
+    ...BRIDGE_TLS.map((row) => [...row, (line: string) => bridge(line, ...CERTIFICATES)] as const),
+    ...BRIDGE_PSK.map((row) => [...row, (line: string) => bridge(line, ...KEYS)] as const),
   ];
 
   it.each(rows)("of %s is as its column says: %s", (name, column, before, after, lines) => {

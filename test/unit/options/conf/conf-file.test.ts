@@ -282,15 +282,6 @@ describe("a line that cannot be", () => {
     expect(refusalOf("frobnicate x\n")).not.toContain("Did you mean");
     expect(refusalOf(`${"x".repeat(100_000)}\n`)).not.toContain("Did you mean");
   });
-
-  it.each([["connection x", "connection"]])(
-    "is refused and not ignored when it comes later: %s",
-    (text, what) => {
-      expect(refusalOf(`${text}\n`)).toContain(
-        `Error: '${what}' is not supported yet by this version of ts-broker.\nError found at t.conf:`,
-      );
-    },
-  );
 });
 
 describe("include_dir", () => {

@@ -39,7 +39,9 @@ describe("directives", () => {
     for (const { row } of DIRECTIVES) {
       if (/ignored/.test(row.text)) continue;
       const reader = new ConfigurationReader({ list: () => [], read: () => undefined }, () => {});
-      const text = `plugin mosquitto_persist_sqlite\nlistener 1\n${row.name}\n`;
+      const above = ["plugin mosquitto_persist_sqlite", "listener 1"];
+      if (row.scope === "bridge") above.push("connection c");
+      const text = [...above, row.name].map((line) => `${line}\n`).join("");
       expect(() => reader.readFile("f", Buffer.from(text)), row.name).toThrow(/^Error: Empty /);
     }
   });
