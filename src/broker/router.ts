@@ -10,6 +10,7 @@
  * the topic of the packet before.
  */
 
+import { sameBytes } from "../core/base/same-bytes.ts";
 import { isValidUtf8 } from "../core/codec/utf8.ts";
 import { ProtocolError } from "../core/errors.ts";
 import { hasWildcard, parseFilter } from "../core/topic/filter.ts";
@@ -301,14 +302,6 @@ export function unitsOf(filter: string): number {
 /** Where a subscription stands in the tree: its filter without the share. */
 function pathOf(filter: string): string {
   return parseFilter(filter)?.filter ?? filter;
-}
-
-/** Whether `bytes[start, end)` are the same as all of `known`. */
-export function sameBytes(known: Buffer, bytes: Buffer, start: number, end: number): boolean {
-  const size = end - start;
-  if (known.length !== size) return false;
-  for (let i = 0; i < size; i++) if (known[i] !== bytes[start + i]) return false;
-  return true;
 }
 
 function notUtf8(): ProtocolError {

@@ -4,9 +4,9 @@
  *
  * Hot path. Budget: no allocation; of each further message its length and topic are looked at.
  */
+import { sameBytes } from "../core/base/same-bytes.ts";
 import { hasShortestLength } from "../core/codec/frame.ts";
 import type { Version } from "../core/codec/packets.ts";
-import { sameBytes } from "./router.ts";
 
 const NO_BYTES = Buffer.alloc(0);
 /** First byte of a PUBLISH at QoS 0 without any flag. */

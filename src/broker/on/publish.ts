@@ -7,6 +7,7 @@
  * Hot path. Budget: a plain QoS 0 message on the topic of the one before allocates nothing; one at
  * QoS 1 or 2 allocates its message and what its recipients keep of it.
  */
+import { sameBytes } from "../../core/base/same-bytes.ts";
 import { ACK_HEAD } from "../../core/codec/ack.ts";
 import {
   type Properties,
@@ -21,7 +22,7 @@ import { NO_MATCHING_SUBSCRIBERS, ProtocolError, REASONS } from "../../core/erro
 import type { Connection } from "../connection.ts";
 import { distribute } from "../fan-out.ts";
 import { Message, NO_PROPERTY_BYTES } from "../message.ts";
-import { type Route, sameBytes } from "../router.ts";
+import type { Route } from "../router.ts";
 import type { Session } from "../session.ts";
 import { keepCertificate } from "../sparkplug.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { isReserved, type Route, Router, sameBytes } from "../../../src/broker/router.ts";
+import { isReserved, type Route, Router } from "../../../src/broker/router.ts";
 import type { Session, Subscription } from "../../../src/broker/session.ts";
 import { Prng } from "../../../src/core/base/prng.ts";
 import { filterMatches, parseFilter } from "../../../src/core/topic/filter.ts";
@@ -181,16 +181,6 @@ describe("isReserved", () => {
     expect(all.every(isReserved)).toBe(true);
     const free = ["$SYS/broker/connection/x/state", "$SYSx", "$shared/a", "a/$SYS/b", "$CONTROL/x"];
     expect(free.some(isReserved)).toBe(false);
-  });
-});
-
-describe("sameBytes", () => {
-  it("compares all of one with a part of the other", () => {
-    const bytes = hex`01 02 03 04`;
-    expect(sameBytes(hex`02 03`, bytes, 1, 3)).toBe(true);
-    expect(sameBytes(hex`02 03`, bytes, 1, 4)).toBe(false);
-    expect(sameBytes(hex`02 04`, bytes, 1, 3)).toBe(false);
-    expect(sameBytes(hex``, bytes, 2, 2)).toBe(true);
   });
 });
 
