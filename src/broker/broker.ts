@@ -12,6 +12,7 @@ import { Deadlines } from "../core/base/deadlines.ts";
 import type { Qos } from "../core/codec/packets.ts";
 import { PublishView } from "../core/codec/publish.ts";
 import { type ProtocolError, REASONS, type ReasonName } from "../core/errors.ts";
+import { exceptBridges } from "./access/bridge-access.ts";
 import { Complaints } from "./complaints.ts";
 import { Connection, type Ending } from "./connection.ts";
 import { Control } from "./control.ts";
@@ -131,7 +132,7 @@ export class Broker implements StoreOwner {
     this.log = parts.log;
     this.chance = parts.chance;
     this.authenticator = parts.authenticator ?? null;
-    this.access = parts.access ?? null;
+    this.access = parts.access === undefined ? null : exceptBridges(parts.access);
     this.control = new Control(this, parts.control ?? []);
     this.version = parts.version;
     this.now = parts.now;
@@ -183,6 +184,13 @@ export class Broker implements StoreOwner {
     const connection = new Connection(this, link, listener);
     this.connections.add(connection);
     this.pending.add(connection);
+    return connection;
+  }
+
+  /** A bridge of ours comes in: it counts against no limit on clients. */
+  acceptBridge(link: Link, listener: ListenerSettings): Connection {
+    const connection = new Connection(this, link, listener);
+    this.connections.add(connection);
     return connection;
   }
 
@@ -284,8 +292,9 @@ export class Broker implements StoreOwner {
     this.onRulesChanged();
     const code = REASONS.notAuthorized.code;
     for (const connection of [...this.connections]) {
-      const { link, session } = connection;
-      if (session === null || link.identity !== undefined || mayStay(session.source)) continue;
+      const { link, listener, session } = connection;
+      if (session === null || link.identity !== undefined || listener.isInternal) continue;
+      if (mayStay(session.source)) continue;
       connection.end({ why: "not authorised", code, will: true });
     }
   }
@@ -382,7 +391,8 @@ export class Broker implements StoreOwner {
     this.connections.delete(connection);
     this.pending.delete(connection);
     this.heldUp.delete(connection);
-    if (this.settings.connectionMessages) this.logEnd(connection, ending);
+    const isLogged = this.settings.connectionMessages && !connection.listener.isInternal;
+    if (isLogged) this.logEnd(connection, ending);
     this.sessions.onConnectionEnded(connection, ending);
   }
 

@@ -461,7 +461,7 @@ export class Connection implements FrameSink {
   }
 
   private checkSize(size: number, sizeMax: number): void {
-    if (size <= sizeMax) return;
+    if (size <= sizeMax || this.listener.isInternal) return;
     throw new ProtocolError(
       "packetTooLarge",
       "MQTT5-3.2.2-15",

@@ -88,6 +88,7 @@ export function enqueue(
     queued.place = ++session.lastPlace;
     if (broker.store.parks && isLong(broker, session)) {
       park(broker, session, queued);
+      if (connection === null) session.onWaiting?.();
       return;
     }
   }
@@ -97,6 +98,7 @@ export function enqueue(
   broker.kept.add(message);
   if (session.isDurable) broker.store.addOutgoing(session, queued);
   session.outgoing.publish(queued);
+  if (connection === null) session.onWaiting?.();
 }
 
 /** Whether what comes next for the session is not kept in memory. */

@@ -124,6 +124,8 @@ export class Session {
   will: PendingWill | null = null;
   /** Messages of QoS 0 among those that wait: later ones must not overtake them [MQTT5-4.6.0-5]. */
   waitingQos0 = 0;
+  /** Told when a message begins to wait while the client is away; null: nobody wants to know. */
+  onWaiting: (() => void) | null = null;
   /** Whether the log has said that messages are being dropped, once an episode. */
   dropLogged = false;
   readonly expiry: Deadline;

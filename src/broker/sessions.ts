@@ -9,7 +9,13 @@ import type { Connection, Ending } from "./connection.ts";
 import { queuedOf } from "./durable/restore.ts";
 import { PHASE, type RestoredDelivery } from "./durable/restored.ts";
 import type { Source } from "./message.ts";
-import { NEVER, type QueuedMessage, Session, type SessionOwner } from "./session.ts";
+import {
+  NEVER,
+  type QueuedMessage,
+  Session,
+  type SessionOwner,
+  type Subscription,
+} from "./session.ts";
 
 export class Sessions implements SessionOwner {
   readonly outgoingLimits: SessionOwner["outgoingLimits"];
@@ -298,6 +304,43 @@ export class Sessions implements SessionOwner {
       this.onSettled(session, queued);
       return false;
     });
+  }
+
+  /**
+   * Readies the session of a bridge, whether it is connected or not: what these subscriptions match
+   * waits for it from here on, and what older ones asked for does no longer.
+   */
+  prepare(source: Source, wanted: readonly Omit<Subscription, "session">[]): Session {
+    const { router, store } = this.broker;
+    const session = this.byClientId.get(source.clientId) ?? this.create(source);
+    session.source = source;
+    router.generation++;
+    this.setExpiry(session, NEVER);
+    store.putSession(session);
+    const filters = new Set(wanted.map(({ filter }) => filter));
+    for (const filter of [...session.subscriptions.keys()]) {
+      if (filters.has(filter)) continue;
+      router.unsubscribe(session, filter);
+      store.removeSubscription(session, filter);
+    }
+    for (const one of wanted) {
+      const subscription = { ...one, session };
+      router.subscribe(subscription);
+      store.putSubscription(session, subscription);
+    }
+    this.broker.deadlines.cancel(session.expiry);
+    return session;
+  }
+
+  /** The client knows nothing any more of what it has sent by half, and its identifiers are free. */
+  forgetIncoming(session: Session): void {
+    const { kept, store } = this.broker;
+    for (const [packetId, message] of [...session.incoming.entries()]) {
+      kept.remove(message);
+      if (session.isDurable) store.removeIncoming(session, packetId, message);
+    }
+    session.incoming.clear();
+    session.incomingBytes = 0;
   }
 
   create(source: Source): Session {

@@ -134,6 +134,11 @@ export interface ListenerSettings {
   /** Put before every topic that clients of this listener name, taken off what they get. */
   readonly mountPoint: string;
   readonly useUsernameAsClientid: boolean;
+  /**
+   * Whether our own bridges come by it and nobody else: who they are is known, what they may is not
+   * asked, and limits that keep strangers off are not theirs (mosquitto-2.1 b.4).
+   */
+  readonly isInternal?: boolean;
 }
 
 /** mosquitto's defaults, and ours for the limits that it lacks. */
@@ -191,4 +196,12 @@ export const DEFAULT_LISTENER: ListenerSettings = {
   maxTopicAliasBroker: 10,
   mountPoint: "",
   useUsernameAsClientid: false,
+};
+
+/** Where our own bridges come in. No listener of a configuration is called so. */
+export const BRIDGE_LISTENER: ListenerSettings = {
+  ...DEFAULT_LISTENER,
+  port: 0,
+  name: "bridge",
+  isInternal: true,
 };

@@ -57,7 +57,12 @@ export function onConnect(
   connection.isBridge = packet.bridge;
   connection.outlet.packetSizeMax = packet.properties.maximumPacketSize ?? Number.POSITIVE_INFINITY;
   const clientId = clientIdOf(connection, packet);
-  if (clientId === null || !isWelcome(connection, packet, clientId)) return;
+  if (clientId === null) return;
+  if (connection.listener.isInternal) {
+    comeIn(connection, packet, clientId);
+    return;
+  }
+  if (!isWelcome(connection, packet, clientId)) return;
   authenticate(connection, packet, clientId);
 }
 
@@ -197,7 +202,7 @@ function comeIn(connection: Connection, packet: ConnectPacket, clientId: string)
   sessions.setExpiry(session, expiryOf(connection, packet));
   session.will = willOf(connection, packet);
   connection.session = session;
-  if (broker.settings.connectionMessages) {
+  if (broker.settings.connectionMessages && !listener.isInternal) {
     const user = packet.username ? `, u'${packet.username}'` : "";
     const kind = packet.bridge ? "bridge" : "client";
     const clean = packet.cleanStart ? 1 : 0;
@@ -248,7 +253,7 @@ function takeLimits(connection: Connection, packet: ConnectPacket): void {
 
 function serverKeepAliveOf(connection: Connection, packet: ConnectPacket): number | undefined {
   const max = connection.broker.settings.maxKeepalive;
-  if (packet.version !== 5 || max === 0) return undefined;
+  if (packet.version !== 5 || max === 0 || connection.listener.isInternal) return undefined;
   return packet.keepAlive === 0 || packet.keepAlive > max ? max : undefined;
 }
 
@@ -261,7 +266,7 @@ function expiryOf(connection: Connection, packet: ConnectPacket): number {
         ? 0
         : NEVER;
   const max = connection.broker.settings.persistentClientExpiration;
-  return max > 0 ? Math.min(asked, max) : asked;
+  return max > 0 && !connection.listener.isInternal ? Math.min(asked, max) : asked;
 }
 
 function willOf(connection: Connection, packet: ConnectPacket): PendingWill | null {

@@ -302,9 +302,10 @@ function isPermitted(connection: Connection, route: Route): boolean {
  * drops it, which loses messages.
  */
 function isOverQuota(connection: Connection, view: PublishView): boolean {
-  const { broker, session } = connection;
+  const { broker, listener, session } = connection;
   const max = broker.settings.maxInflightMessages;
-  if (max === 0) return false;
+  // What a remote broker may have under way, its bridge has told it.
+  if (max === 0 || listener.isInternal) return false;
   if (view.qos === 2 && session!.incoming.get(view.packetId) !== undefined) return false;
   if (session!.incoming.count + connection.heldCount < max) return false;
   if (connection.quotaLogged) return true;

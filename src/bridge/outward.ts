@@ -1,0 +1,184 @@
+/**
+ * From our broker to the remote one: what the session `local_clientid` is sent goes on as what a
+ * client of the remote sends, under the same packet identifiers.
+ *
+ * So the session is the bridge's queue: a message leaves it when the remote has acknowledged it,
+ * and at QoS 2 each step of the exchange is the session's own. What the remote will not have is
+ * answered here in its place: larger than it takes, or at a lower QoS than the message's.
+ *
+ * Hot path. Budget: no allocation per message; packets that stay as they are leave as one slice.
+ */
+import type { OutBuffer } from "../core/base/out-buffer.ts";
+import { ACK_HEAD, ACK_SIZE_MAX, writeAck } from "../core/codec/ack.ts";
+import { FrameReader, type FrameSink } from "../core/codec/frame.ts";
+import { type Qos, TYPE, type Version } from "../core/codec/packets.ts";
+import { PublishView, readPublish } from "../core/codec/publish.ts";
+import { sizeAgain, writeAgain } from "./publish-writer.ts";
+import type { TopicMap } from "./topic-map.ts";
+
+/** What the remote takes, as it and the configuration say. */
+export interface RemoteLimits {
+  /** Bytes of a packet. */
+  readonly packetSizeMax: number;
+  readonly qosMax: Qos;
+  /** Whether a message may carry RETAIN. */
+  readonly retains: boolean;
+}
+
+export interface OutwardEvents {
+  /** A packet that is no message and no part of an exchange, such as CONNACK. */
+  onControl(bytes: Buffer, start: number, bodyStart: number, bodyEnd: number): void;
+  /** A message of `size` bytes is not sent, for the remote takes none so large. */
+  onTooLarge(size: number): void;
+}
+
+export interface OutwardParts {
+  readonly map: TopicMap;
+  readonly version: Version;
+  readonly limits: RemoteLimits;
+  /** To the remote. */
+  readonly out: OutBuffer;
+  /** Back to our broker. */
+  readonly back: OutBuffer;
+  readonly events: OutwardEvents;
+}
+
+export class Outward implements FrameSink {
+  /** Messages and their payload bytes that went on. */
+  messages = 0;
+  bytes = 0;
+  private readonly parts: OutwardParts;
+  private readonly reader = new FrameReader(this);
+  private readonly view = new PublishView();
+  /** Whether every message may go on as it is. */
+  private readonly isPlain: boolean;
+  /** Identifiers of QoS 2 whose exchange goes on here alone, the remote's being over or none. */
+  private readonly ours = new Set<number>();
+  /** QoS 2 messages that the remote was sent at QoS 1. */
+  private readonly lowered = new Set<number>();
+  /** Packets of the chunk being read that go on as they are. */
+  private from = 0;
+  private to = 0;
+
+  constructor(parts: OutwardParts) {
+    this.parts = parts;
+    const { map, limits } = parts;
+    this.isPlain =
+      map.isPlain &&
+      limits.retains &&
+      limits.qosMax === 2 &&
+      limits.packetSizeMax === Number.POSITIVE_INFINITY;
+  }
+
+  /** Bytes from our broker. They are the caller's again after the call. */
+  onBytes(chunk: Buffer): void {
+    this.from = 0;
+    this.to = 0;
+    this.reader.onBytes(chunk);
+    this.flush(chunk);
+  }
+
+  /**
+   * An answer of the remote to a message of ours that was sent at a lower QoS.
+   *
+   * @returns Whether it was one, and is answered.
+   */
+  onPuback(packetId: number): boolean {
+    if (this.lowered.size === 0 || !this.lowered.delete(packetId)) return false;
+    this.answer(ACK_HEAD.pubrec, packetId);
+    this.ours.add(packetId);
+    return true;
+  }
+
+  onFrame(bytes: Buffer, start: number, bodyStart: number, bodyEnd: number): boolean {
+    const type = bytes[start]! >> 4;
+    if (type === TYPE.publish) {
+      this.onPublish(bytes, start, bodyStart, bodyEnd);
+    } else if (type >= TYPE.puback && type <= TYPE.pubcomp) {
+      if (!this.isOurs(type, bytes, bodyStart)) this.pass(bytes, start, bodyEnd);
+    } else {
+      this.flush(bytes);
+      this.parts.events.onControl(bytes, start, bodyStart, bodyEnd);
+    }
+    return true;
+  }
+
+  onPartial(): boolean {
+    return true;
+  }
+
+  private onPublish(bytes: Buffer, start: number, bodyStart: number, bodyEnd: number): void {
+    const { view } = this;
+    const { map, version, limits, out } = this.parts;
+    const head = bytes[start]!;
+    readPublish(view, bytes, head, bodyStart, bodyEnd, version);
+    const isAliased = view.topicEnd === view.topicStart;
+    // What no line has any more was asked for by one that is gone: it keeps its name.
+    const topic = isAliased || this.isPlain ? null : map.map(bytes, view.topicStart, view.topicEnd);
+    const isChanged = topic?.isChanged === true;
+    const size = isChanged ? sizeAgain(view, topic.to) : bodyEnd - start;
+    if (size > limits.packetSizeMax) {
+      this.refuse(view.qos, view.packetId);
+      this.parts.events.onTooLarge(size);
+      return;
+    }
+    this.messages++;
+    this.bytes += view.payloadEnd - view.payloadStart;
+    const qos = view.qos < limits.qosMax ? view.qos : limits.qosMax;
+    const flags = (qos << 1) | (limits.retains ? head & 1 : 0) | (qos > 0 ? head & 8 : 0);
+    const newHead = 0x30 | flags;
+    if (!isChanged && newHead === head) {
+      this.pass(bytes, start, bodyEnd);
+      return;
+    }
+    this.flush(bytes);
+    const name = isChanged ? topic.to : bytes.subarray(view.topicStart, view.topicEnd);
+    writeAgain(out, newHead, bytes, view, name);
+    if (qos < view.qos) this.lower(view.qos, qos, view.packetId);
+  }
+
+  /** PUBREL of an exchange whose other side is here. */
+  private isOurs(type: number, bytes: Buffer, bodyStart: number): boolean {
+    if (type !== TYPE.pubrel || this.ours.size === 0) return false;
+    const packetId = bytes.readUInt16BE(bodyStart);
+    if (!this.ours.delete(packetId)) return false;
+    this.answer(ACK_HEAD.pubcomp, packetId);
+    return true;
+  }
+
+  private lower(qos: Qos, to: Qos, packetId: number): void {
+    if (to === 0) this.refuse(qos, packetId);
+    else this.lowered.add(packetId);
+  }
+
+  /** Ends the exchange on the remote's behalf: nothing comes back from it. */
+  private refuse(qos: Qos, packetId: number): void {
+    if (qos === 1) this.answer(ACK_HEAD.puback, packetId);
+    if (qos !== 2) return;
+    this.answer(ACK_HEAD.pubrec, packetId);
+    this.ours.add(packetId);
+  }
+
+  private answer(head: number, packetId: number): void {
+    const { back } = this.parts;
+    const at = back.reserve(ACK_SIZE_MAX - 1);
+    writeAck(back.bytes, at, head, packetId, 0);
+  }
+
+  /** Lets a packet go on as it is, together with those before it. */
+  private pass(bytes: Buffer, start: number, end: number): void {
+    if (this.to !== start || this.to === this.from) {
+      this.flush(bytes);
+      this.from = start;
+    }
+    this.to = end;
+    // A packet that was gathered stands in a buffer of its own.
+    if (start === 0) this.flush(bytes);
+  }
+
+  private flush(bytes: Buffer): void {
+    if (this.to > this.from) this.parts.out.append(bytes, this.from, this.to);
+    this.from = 0;
+    this.to = 0;
+  }
+}

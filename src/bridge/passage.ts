@@ -1,0 +1,478 @@
+/**
+ * One connection of a bridge: from the dialling to the end, with a client's manners on both sides.
+ *
+ *     dialling ──▶ connecting ──CONNACK──▶ open ──▶ over
+ *         └─────────────┴── refused, timed out, lost ──▲
+ *
+ * Pure: it is told what the network and the clock do, and answers on links and events. Once the
+ * remote has accepted, it comes in at our own broker as well, and from there on relays: `outward.ts`
+ * one way, `inward.ts` the other.
+ *
+ * Holds at all times:
+ *   - `onOver` is told once
+ *   - nothing is taken from our broker while the remote's network has not taken what was before
+ *   - what was not acknowledged when it ends stays in the session, for the next one
+ */
+import type { Broker } from "../broker/broker.ts";
+import type { Connection } from "../broker/connection.ts";
+import { BRIDGE_LISTENER } from "../broker/settings.ts";
+import { KeepAlive } from "../client/keep-alive.ts";
+import type { Dial, Link } from "../client/link.ts";
+import type { Deadline } from "../core/base/deadlines.ts";
+import { type BufferPool, OutBuffer } from "../core/base/out-buffer.ts";
+import { PINGREQ_PACKET } from "../core/codec/ack.ts";
+import { readPacket, writePacket } from "../core/codec/general.ts";
+import { type ConnackPacket, type SubackPacket, TYPE } from "../core/codec/packets.ts";
+import { ProtocolError } from "../core/errors.ts";
+import { Inward } from "./inward.ts";
+import { LocalLink, type LocalLinkEnd } from "./local-link.ts";
+import { Outward, type RemoteLimits } from "./outward.ts";
+import {
+  localConnect,
+  localSubscribe,
+  notification,
+  type Offer,
+  remoteConnect,
+  remoteRequest,
+} from "./packets.ts";
+import type { BridgeSettings } from "./settings.ts";
+import type { TopicMap } from "./topic-map.ts";
+
+/** Milliseconds that a remote has to be reached and to answer the CONNECT. */
+const CONNECT_MS = 30_000;
+/** Bytes under way to the remote above which our broker is left to wait. */
+const BACKLOG_BYTES_MAX = 256 * 1024;
+
+/** Why a passage is over. */
+export type Over =
+  /** The network: no way there, or none any more. */
+  | { readonly kind: "lost"; readonly why: string; readonly wasReached: boolean }
+  /** The remote will not have the CONNECT. */
+  | { readonly kind: "refused"; readonly reasonCode: number }
+  /** The remote's DISCONNECT of 5.0. */
+  | { readonly kind: "ended"; readonly reasonCode: number }
+  /** Our broker has ended its side, or we did. */
+  | { readonly kind: "closed"; readonly why: string };
+
+export interface PassageEvents {
+  /** The network connection to the remote stands. */
+  onReached(): void;
+  /** The remote has accepted. */
+  onOpen(limits: RemoteLimits): void;
+  onOver(over: Over): void;
+  /** The remote will not have a subscription. */
+  onDenied(filter: string, reasonCode: number): void;
+  /** It has refused a message. */
+  onMessageRefused(reasonCode: number): void;
+  onTooLarge(size: number): void;
+  onUnasked(topic: string): void;
+}
+
+export interface PassageParts {
+  readonly settings: BridgeSettings;
+  readonly offer: Offer;
+  readonly broker: Broker;
+  readonly pool: BufferPool;
+  readonly dial: Dial;
+  /** As the log shows the remote. */
+  readonly address: { readonly host: string; readonly port: number };
+  readonly outgoing: TopicMap;
+  readonly incoming: TopicMap;
+  /** Something happened: the broker's turn begins, if it has not. */
+  readonly begin: () => void;
+  /** Has `flush` called at the end of this turn. */
+  readonly wake: (passage: Passage) => void;
+  readonly events: PassageEvents;
+}
+
+type State = "dialling" | "connecting" | "open" | "over";
+
+export class Passage implements LocalLinkEnd {
+  state: State = "dialling";
+  /** Null until the remote has accepted. */
+  outward: Outward | null = null;
+  inward: Inward | null = null;
+  private readonly parts: PassageParts;
+  private readonly keepAlive = new KeepAlive();
+  private readonly deadline: Deadline;
+  /** To the remote, and to our broker. */
+  private readonly toRemote: OutBuffer;
+  private readonly toBroker: OutBuffer;
+  private readonly local: LocalLink;
+  private link: Link | null = null;
+  private connection: Connection | null = null;
+  /** SUBSCRIBE packets under way, by identifier: what each asks for. */
+  private readonly asked = new Map<number, string>();
+  /** Messages of the bridge's own that wait for their PUBACK. */
+  private readonly own = new Set<number>();
+  private isAwake = false;
+
+  constructor(parts: PassageParts) {
+    this.parts = parts;
+    const { pool, address } = parts;
+    this.toRemote = new OutBuffer(pool);
+    this.toBroker = new OutBuffer(pool);
+    this.local = new LocalLink(address.host, address.port, pool, this);
+    this.deadline = { at: 0, place: -1, onDeadline: (now) => this.onTick(now) };
+  }
+
+  /** Dials. */
+  start(): void {
+    const { dial, broker, begin } = this.parts;
+    broker.deadlines.set(this.deadline, broker.now + CONNECT_MS);
+    this.link = dial({
+      onReached: () => this.onReached(),
+      onOpen: () => {
+        begin();
+        this.onOpen();
+      },
+      onBytes: (chunk) => {
+        begin();
+        this.onBytes(chunk);
+      },
+      onFlushed: () => this.onFlushed(),
+      onClosed: (error) => {
+        begin();
+        const wasReached = this.state !== "dialling";
+        const why = error === undefined ? "" : error.message;
+        this.end({ kind: "lost", why, wasReached });
+      },
+      onWaiting: () => undefined,
+    });
+  }
+
+  /**
+   * Ends it, what has been written first.
+   *
+   * @param packet Said to the remote last.
+   */
+  stop(why: string, packet: Buffer | null): void {
+    if (this.state === "over") return;
+    if (this.state === "open" && packet !== null) {
+      this.write(packet);
+      this.flush();
+    }
+    this.end({ kind: "closed", why });
+  }
+
+  /** Messages that have not reached the remote, or not come back from it yet. */
+  get inflight(): number {
+    return this.connection?.session?.outgoing.inflightCount ?? 0;
+  }
+
+  // The broker's side.
+
+  get backlogBytes(): number {
+    const pending = this.link?.pendingBytes ?? 0;
+    return pending > BACKLOG_BYTES_MAX ? pending : 0;
+  }
+
+  onWake(): void {
+    this.wake();
+  }
+
+  onClose(): void {
+    if (this.state === "over") return;
+    // A DISCONNECT of its own has no meaning there, and what is acknowledged goes out still.
+    this.wake();
+    this.end({ kind: "closed", why: "ended by the broker" });
+  }
+
+  pause(): void {
+    this.link?.pause();
+    this.keepAlive.onPaused(true, this.parts.broker.now);
+  }
+
+  resume(): void {
+    this.link?.resume();
+    this.keepAlive.onPaused(false, this.parts.broker.now);
+  }
+
+  /** The turn is over: what our broker has written goes on. */
+  flush(): void {
+    this.isAwake = false;
+    if (this.link === null || this.state === "over") {
+      this.local.out.clear();
+      return;
+    }
+    const { outward, toRemote, link } = this;
+    if (outward !== null && link.pendingBytes <= BACKLOG_BYTES_MAX) {
+      this.local.out.drain((bytes) => {
+        outward.onBytes(bytes);
+        return true;
+      });
+    }
+    if (toRemote.length > 0) {
+      toRemote.drain((bytes) => {
+        link.write(bytes);
+        return false;
+      });
+      this.keepAlive.onSent(this.parts.broker.now);
+    }
+    this.answerBroker();
+  }
+
+  /** What was answered in the remote's place, for the next turn. */
+  private answerBroker(): void {
+    if (this.toBroker.length === 0) return;
+    this.parts.begin();
+    this.feedBroker();
+  }
+
+  private feedBroker(): void {
+    this.toBroker.drain((bytes) => {
+      this.connection?.onBytes(bytes);
+      return true;
+    });
+  }
+
+  private wake(): void {
+    if (this.isAwake) return;
+    this.isAwake = true;
+    this.parts.wake(this);
+  }
+
+  private write(packet: Buffer): void {
+    this.toRemote.append(packet, 0, packet.length);
+    this.wake();
+  }
+
+  // The remote's side.
+
+  private onReached(): void {
+    if (this.state === "dialling") this.parts.events.onReached();
+  }
+
+  private onOpen(): void {
+    if (this.state !== "dialling") return;
+    this.state = "connecting";
+    const { settings, offer, broker } = this.parts;
+    this.write(remoteConnect(settings, offer, broker.settings));
+    if (broker.log.debug) {
+      broker.log.write("debug", `Bridge ${settings.remoteClientId} sending CONNECT`);
+    }
+  }
+
+  private onBytes(chunk: Buffer): void {
+    if (this.state === "over") return;
+    this.keepAlive.onReceived(this.parts.broker.now);
+    try {
+      if (this.inward === null) this.inward = this.makeInward();
+      this.inward.onBytes(chunk);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      // What came whole before the error is our broker's already.
+      this.feedBroker();
+      this.end({ kind: "lost", why: error.message, wasReached: true });
+      return;
+    }
+    this.feedBroker();
+    if (this.toRemote.length > 0) this.wake();
+  }
+
+  private onFlushed(): void {
+    const { link, connection } = this;
+    if (link === null || this.state !== "open" || link.pendingBytes > 0) return;
+    this.parts.begin();
+    if (this.local.out.length > 0) this.flush();
+    connection?.onDrain();
+  }
+
+  private makeInward(): Inward {
+    const { incoming, offer, broker, events } = this.parts;
+    const { maxPacketSize, retainAvailable } = broker.settings;
+    return new Inward({
+      map: incoming,
+      version: offer.version,
+      packetSizeMax: maxPacketSize,
+      retains: retainAvailable,
+      out: this.toBroker,
+      back: this.toRemote,
+      events: {
+        onControl: (bytes, start, bodyStart, bodyEnd) =>
+          this.onRemotePacket(bytes, start, bodyStart, bodyEnd),
+        onAnswer: (type, packetId, reasonCode) => this.onAnswer(type, packetId, reasonCode),
+        onUnasked: (topic) => events.onUnasked(topic),
+      },
+    });
+  }
+
+  private onRemotePacket(bytes: Buffer, start: number, bodyStart: number, bodyEnd: number): void {
+    const head = bytes[start]!;
+    const type = head >> 4;
+    const { version } = this.parts.offer;
+    if (this.state === "connecting") {
+      if (type !== TYPE.connack) throw notConnack();
+      this.onConnack(readPacket(bytes, head, bodyStart, bodyEnd, version) as ConnackPacket);
+      return;
+    }
+    if (type === TYPE.suback) {
+      this.onSuback(readPacket(bytes, head, bodyStart, bodyEnd, version) as SubackPacket);
+    } else if (type === TYPE.unsuback) {
+      this.trace("Received UNSUBACK from");
+    } else if (type === TYPE.pingresp) {
+      this.trace("Received PINGRESP from");
+    } else if (type === TYPE.disconnect && version === 5) {
+      const packet = readPacket(bytes, head, bodyStart, bodyEnd, version);
+      const reasonCode = packet.type === "disconnect" ? packet.reasonCode : 0;
+      this.end({ kind: "ended", reasonCode });
+    } else {
+      throw new ProtocolError("protocolError", "§2.1.2", `packet type ${type} is not a server's`);
+    }
+  }
+
+  private onConnack({ reasonCode, sessionPresent, properties }: ConnackPacket): void {
+    const { settings, offer, broker, events } = this.parts;
+    this.trace("Received CONNACK on connection", ".");
+    if (reasonCode !== 0) {
+      this.end({ kind: "refused", reasonCode });
+      return;
+    }
+    this.state = "open";
+    const told = properties.maximumPacketSize ?? Number.POSITIVE_INFINITY;
+    const own = settings.maxPacketSize > 0 ? settings.maxPacketSize : Number.POSITIVE_INFINITY;
+    const limits: RemoteLimits = {
+      packetSizeMax: Math.min(told, own),
+      qosMax: properties.maximumQos ?? 2,
+      retains: settings.outgoingRetain && properties.retainAvailable !== 0,
+    };
+    const keepAlive = properties.serverKeepAlive ?? settings.keepAlive;
+    this.keepAlive.start(keepAlive * 1000, keepAlive * 1000, broker.now);
+    this.setDeadline();
+    this.outward = new Outward({
+      map: this.parts.outgoing,
+      version: offer.version,
+      limits,
+      out: this.toRemote,
+      back: this.toBroker,
+      events: {
+        // Our broker's answers are no news: it takes all that a bridge of its own asks for.
+        onControl: () => undefined,
+        onTooLarge: (size) => events.onTooLarge(size),
+      },
+    });
+    const aliases = Math.min(properties.topicAliasMaximum ?? 0, settings.maxTopicAlias);
+    this.comeIn(properties.receiveMaximum, aliases);
+    // What it had begun to send us, it knows no longer.
+    if (!sessionPresent && offer.version !== 3) this.forgetHalfReceived();
+    this.request();
+    events.onOpen(limits);
+  }
+
+  /** Comes in at our own broker. */
+  private comeIn(receiveMaximum: number | undefined, aliases: number): void {
+    const { settings, offer, broker } = this.parts;
+    const listener = { ...BRIDGE_LISTENER, maxTopicAlias: settings.maxTopicAlias };
+    const connection = broker.acceptBridge(this.local, listener);
+    this.connection = connection;
+    connection.onBytes(localConnect(settings, offer.version, receiveMaximum, aliases));
+    const subscribe = localSubscribe(settings, offer.version);
+    if (subscribe !== null) connection.onBytes(subscribe);
+  }
+
+  private forgetHalfReceived(): void {
+    const session = this.connection?.session;
+    if (session) this.parts.broker.sessions.forgetIncoming(session);
+  }
+
+  /** Asks the remote for what the lines say, with the session's own identifiers. */
+  private request(): void {
+    const { settings, offer, broker } = this.parts;
+    const { notificationTopic, notifiesLocallyOnly, localClientId } = settings;
+    if (notificationTopic !== null && !notifiesLocallyOnly) {
+      const packetId = this.takePacketId();
+      this.own.add(packetId);
+      this.write(notification(settings, offer, packetId, "1"));
+    }
+    for (const one of settings.remoteRequests) {
+      const packetId = this.takePacketId();
+      if (one.wanted) this.asked.set(packetId, one.filter);
+      this.write(remoteRequest(one, offer.version, packetId));
+      if (!broker.log.debug) continue;
+      const what = one.wanted
+        ? `SUBSCRIBE (Mid: ${packetId}, Topic: ${one.filter}, QoS: ${one.qos}, Options: 0x${offer.version === 5 ? "0c" : "00"})`
+        : `UNSUBSCRIBE (Mid: ${packetId}, Topic: ${one.filter})`;
+      broker.log.write("debug", `Bridge ${localClientId} sending ${what}`);
+    }
+  }
+
+  private takePacketId(): number {
+    const session = this.connection?.session;
+    if (!session) throw new Error("a bridge has its session once it has come in");
+    return session.outgoing.takePacketId();
+  }
+
+  private onSuback({ packetId, reasonCodes }: SubackPacket): void {
+    this.trace("Received SUBACK from");
+    const filter = this.asked.get(packetId);
+    if (filter === undefined) return;
+    this.asked.delete(packetId);
+    const denied = reasonCodes.find((code) => code >= 0x80);
+    if (denied !== undefined) this.parts.events.onDenied(filter, denied);
+  }
+
+  private onAnswer(type: number, packetId: number, reasonCode: number): boolean {
+    if (reasonCode >= 0x80 && type <= TYPE.pubrec) this.parts.events.onMessageRefused(reasonCode);
+    if (type !== TYPE.puback) return false;
+    if (this.own.size > 0 && this.own.delete(packetId)) return true;
+    return this.outward?.onPuback(packetId) === true;
+  }
+
+  // The clock's side.
+
+  private onTick(now: number): void {
+    if (this.state === "over") return;
+    if (this.state !== "open") {
+      const why =
+        this.state === "dialling"
+          ? "no connection within 30 seconds"
+          : "no CONNACK within 30 seconds";
+      this.end({ kind: "lost", why, wasReached: this.state === "connecting" });
+      return;
+    }
+    const verdict = this.keepAlive.onTick(now);
+    if (verdict === "dead") {
+      this.end({ kind: "lost", why: "no answer to PINGREQ", wasReached: true });
+      return;
+    }
+    if (verdict === "pingDue") {
+      this.write(PINGREQ_PACKET);
+      this.trace("Sending PINGREQ to");
+    }
+    this.setDeadline();
+  }
+
+  private setDeadline(): void {
+    const { deadlines } = this.parts.broker;
+    const at = this.keepAlive.deadline;
+    if (at === Number.POSITIVE_INFINITY) deadlines.cancel(this.deadline);
+    else deadlines.set(this.deadline, at);
+  }
+
+  private trace(what: string, end = ""): void {
+    const { broker, settings } = this.parts;
+    if (broker.log.debug) broker.log.write("debug", `${what} ${settings.localClientId}${end}`);
+  }
+
+  private end(over: Over): void {
+    if (this.state === "over") return;
+    this.state = "over";
+    const { broker, events } = this.parts;
+    broker.deadlines.cancel(this.deadline);
+    const { link, connection } = this;
+    this.connection = null;
+    if (connection?.isOpen) connection.onClosed();
+    if (over.kind === "closed") link?.end();
+    else link?.destroy();
+    events.onOver(over);
+  }
+}
+
+function notConnack(): ProtocolError {
+  return new ProtocolError("protocolError", "MQTT5-3.2.0-1", "the first packet is not CONNACK");
+}
+
+/** Said last to a remote that need not tell anybody. */
+export function goodbye(version: 3 | 4 | 5): Buffer {
+  return writePacket({ type: "disconnect", reasonCode: 0, properties: {} }, version);
+}
