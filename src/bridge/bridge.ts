@@ -44,6 +44,8 @@ export interface BridgeWorld {
   wake(passage: { flush(): void }): void;
   /** A number in [0, 1), anew at each call. */
   fraction(): number;
+  /** What an error of the network is called in a sentence. */
+  wordsFor(error: Error): string;
 }
 
 /** What is counted of a bridge over all of its connections. */
@@ -247,6 +249,7 @@ export class Bridge {
       incoming: this.incoming,
       begin: () => world.begin(),
       wake: (one) => world.wake(one),
+      wordsFor: (error) => world.wordsFor(error),
       events: {
         onReached: () =>
           this.log("notice", `Connecting bridge (step 2) ${settings.name} (${placeOf(address)})`),
@@ -461,8 +464,8 @@ export class Bridge {
       delayMs === null
         ? "is made again when there are messages for it"
         : `is tried again in ${Math.max(1, Math.round(delayMs / 1000))} s`;
-    const line = `Bridge ${this.name} has no connection to ${placeOf(address)} (${why}); it ${when}.`;
-    this.log("warning", line);
+    const what = `Bridge ${this.name} has no connection to ${placeOf(address)}`;
+    this.log("warning", `${what} (${why}); it ${when}.`);
   }
 
   /** Once for each kind of trouble with the remote. */

@@ -5,8 +5,8 @@
  *         └─────────────┴── refused, timed out, lost ──▲
  *
  * Pure: it is told what the network and the clock do, and answers on links and events. Once the
- * remote has accepted, it comes in at our own broker as well, and from there on relays: `outward.ts`
- * one way, `inward.ts` the other.
+ * remote has accepted, it comes in at our own broker as well, and relays from there on:
+ * `outward.ts` one way, `inward.ts` the other.
  *
  * Holds at all times:
  *   - `onOver` is told once
@@ -82,6 +82,8 @@ export interface PassageParts {
   readonly begin: () => void;
   /** Has `flush` called at the end of this turn. */
   readonly wake: (passage: Passage) => void;
+  /** What an error of the network is called in a sentence. */
+  readonly wordsFor: (error: Error) => string;
   readonly events: PassageEvents;
 }
 
@@ -106,6 +108,7 @@ export class Passage implements LocalLinkEnd {
   /** Messages of the bridge's own that wait for their PUBACK. */
   private readonly own = new Set<number>();
   private isAwake = false;
+  private isReached = false;
 
   constructor(parts: PassageParts) {
     this.parts = parts;
@@ -134,7 +137,7 @@ export class Passage implements LocalLinkEnd {
       onClosed: (error) => {
         begin();
         const wasReached = this.state !== "dialling";
-        const why = error === undefined ? "" : error.message;
+        const why = error === undefined ? "" : this.parts.wordsFor(error);
         this.end({ kind: "lost", why, wasReached });
       },
       onWaiting: () => undefined,
@@ -240,11 +243,14 @@ export class Passage implements LocalLinkEnd {
   // The remote's side.
 
   private onReached(): void {
-    if (this.state === "dialling") this.parts.events.onReached();
+    if (this.state !== "dialling" || this.isReached) return;
+    this.isReached = true;
+    this.parts.events.onReached();
   }
 
   private onOpen(): void {
     if (this.state !== "dialling") return;
+    this.onReached();
     this.state = "connecting";
     const { settings, offer, broker } = this.parts;
     this.write(remoteConnect(settings, offer, broker.settings));
@@ -389,9 +395,9 @@ export class Passage implements LocalLinkEnd {
       if (one.wanted) this.asked.set(packetId, one.filter);
       this.write(remoteRequest(one, offer.version, packetId));
       if (!broker.log.debug) continue;
-      const what = one.wanted
-        ? `SUBSCRIBE (Mid: ${packetId}, Topic: ${one.filter}, QoS: ${one.qos}, Options: 0x${offer.version === 5 ? "0c" : "00"})`
-        : `UNSUBSCRIBE (Mid: ${packetId}, Topic: ${one.filter})`;
+      const where = `(Mid: ${packetId}, Topic: ${one.filter}`;
+      const options = `QoS: ${one.qos}, Options: 0x${offer.version === 5 ? "0c" : "00"}`;
+      const what = one.wanted ? `SUBSCRIBE ${where}, ${options})` : `UNSUBSCRIBE ${where})`;
       broker.log.write("debug", `Bridge ${localClientId} sending ${what}`);
     }
   }

@@ -332,7 +332,7 @@ export class Sessions implements SessionOwner {
     return session;
   }
 
-  /** The client knows nothing any more of what it has sent by half, and its identifiers are free. */
+  /** What the client has sent by half it knows no longer: its identifiers are free. */
   forgetIncoming(session: Session): void {
     const { kept, store } = this.broker;
     for (const [packetId, message] of [...session.incoming.entries()]) {

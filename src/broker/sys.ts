@@ -82,11 +82,17 @@ const PREFIX = "$SYS/broker/";
 /** What a number is taken to have been before it was first published. */
 const FIRST_VALUE = 1;
 
+/** A metric with the value that was last published. */
+interface Shown {
+  readonly metric: Metric;
+  value: number | null;
+}
+
 export class SysTopics {
   private readonly broker: Broker;
   private intervalMs: number;
   private readonly startedAt: number;
-  private readonly values: number[] = METRICS.map(() => FIRST_VALUE);
+  private readonly shown: Shown[] = METRICS.map((metric) => ({ metric, value: FIRST_VALUE }));
   private readonly loads: Load[] = LOADS.map(() => ({
     last: 0,
     averages: SPANS.map(() => 0),
@@ -111,6 +117,22 @@ export class SysTopics {
     this.onInterval(this.broker.now);
   }
 
+  /**
+   * Shows one more number.
+   *
+   * @param topic Below `$SYS/broker/`.
+   * @returns What takes it away again.
+   */
+  add(topic: string, read: () => number): () => void {
+    const one: Shown = { metric: { topics: [topic], read }, value: null };
+    this.shown.push(one);
+    return () => {
+      const at = this.shown.indexOf(one);
+      if (at >= 0) this.shown.splice(at, 1);
+      this.broker.dropRetained(PREFIX + topic);
+    };
+  }
+
   /** The settings changed: `sysInterval` may have. */
   reconfigure(): void {
     const intervalMs = this.broker.settings.sysInterval * 1000;
@@ -123,9 +145,9 @@ export class SysTopics {
   /** What is said of the broker at `now`, by topic, whether it is published or not. */
   valuesAt(now: number): Record<string, number> {
     const values: Record<string, number> = { [`${PREFIX}uptime`]: this.uptimeAt(now) };
-    for (const { topics, read } of METRICS) {
-      const value = read(this.broker);
-      for (const topic of topics) values[PREFIX + topic] = value;
+    for (const { metric } of this.shown) {
+      const value = metric.read(this.broker);
+      for (const topic of metric.topics) values[PREFIX + topic] = value;
     }
     LOADS.forEach(([name], i) => {
       SPANS.forEach(([span], j) => {
@@ -147,12 +169,12 @@ export class SysTopics {
     if (uptime !== this.uptime) this.publish("uptime", `${uptime} seconds`);
     this.uptime = uptime;
     this.updateLoads(now);
-    METRICS.forEach(({ topics, read }, i) => {
-      const value = read(this.broker);
-      if (value === this.values[i]) return;
-      this.values[i] = value;
-      for (const topic of topics) this.publish(topic, String(value));
-    });
+    for (const one of this.shown) {
+      const value = one.metric.read(this.broker);
+      if (value === one.value) continue;
+      one.value = value;
+      for (const topic of one.metric.topics) this.publish(topic, String(value));
+    }
   }
 
   private uptimeAt(now: number): number {

@@ -63,6 +63,11 @@ export interface TlsOptions {
    * everything. Default true. With `psk` of no effect: a certificate never takes a key's place.
    */
   readonly verify?: boolean;
+  /**
+   * False: the server's certificate may be for any host, as long as an authority that is trusted
+   * has signed it. Default true.
+   */
+  readonly verifyHost?: boolean;
   /** The secrets of each connection are added to this file, in NSS's format, for debugging. */
   readonly keyLogFile?: string;
   readonly psk?: PskOptions;
@@ -85,6 +90,11 @@ export interface TransportOptions {
   readonly socketPath?: string;
   /** The local address to connect from, or a name that has one. */
   readonly localAddress?: string;
+  /**
+   * Seconds without a packet after which the system asks whether the server is there, 1 or more.
+   * Default: it does not.
+   */
+  readonly tcpKeepAlive?: number;
   /** False lets the system hold small packets back for a while (Nagle). Default true. */
   readonly noDelay?: boolean;
   /** Speaks TLS; true is short for all of its defaults. Default false. */
@@ -110,6 +120,7 @@ export interface Transport {
   readonly port: number;
   readonly socketPath: string | undefined;
   readonly localAddress: string | undefined;
+  readonly tcpKeepAlive: number | undefined;
   readonly noDelay: boolean;
   readonly tls: TlsOptions | undefined;
   readonly webSocket:
@@ -155,6 +166,8 @@ export function transportOf(options: TransportOptions, version: Version = 5): Tr
   if (options.localAddress !== undefined) {
     check(isName(options.localAddress), "localAddress must be a name or an address");
   }
+  const { tcpKeepAlive = 1 } = options;
+  check(Number.isInteger(tcpKeepAlive) && tcpKeepAlive > 0, "tcpKeepAlive must be 1 s or more");
   if (tls !== undefined) checkTls(tls);
   if (webSocket !== undefined) checkWebSocket(webSocket);
   const service = tls === undefined ? "_mqtt" : "_secure-mqtt";
@@ -163,6 +176,7 @@ export function transportOf(options: TransportOptions, version: Version = 5): Tr
     port,
     socketPath,
     localAddress: options.localAddress,
+    tcpKeepAlive: options.tcpKeepAlive,
     noDelay: options.noDelay ?? true,
     tls,
     webSocket: webSocket && {

@@ -13,7 +13,7 @@ import { tcpDial } from "./tcp-dial.ts";
 
 /** Whatever `transport` asks for. Made once for a client, and used for each of its connections. */
 export function dialFor(transport: Transport): Dial {
-  const { host, port, socketPath, localAddress, noDelay } = transport;
+  const { host, port, socketPath, localAddress, tcpKeepAlive, noDelay } = transport;
   const { tls, webSocket, proxy, srvName } = transport;
   const isBound = localAddress !== undefined && isIP(localAddress) === 0;
   if (tls || webSocket || proxy || srvName || isBound) {
@@ -21,5 +21,5 @@ export function dialFor(transport: Transport): Dial {
   }
   if (socketPath !== undefined) return tcpDial({ path: socketPath }, noDelay);
   if (isLocalhost(host) && localAddress === undefined) return localhostDial(port, noDelay);
-  return tcpDial({ host, port, localAddress }, noDelay);
+  return tcpDial({ host, port, localAddress, tcpKeepAlive }, noDelay);
 }

@@ -35,7 +35,7 @@ export async function stagesOf(
   transport: Transport,
   world: StagesWorld = REAL_WORLD,
 ): Promise<Open> {
-  const { tls, webSocket, proxy, srvName, socketPath, noDelay } = transport;
+  const { tls, webSocket, proxy, srvName, socketPath, tcpKeepAlive, noDelay } = transport;
   const credentials = tls && (await import("./tls-client.ts")).tlsClient(tls);
   const throughProxy = proxy && (await import("./socks.ts")).throughProxy;
   const upgrade = webSocket && (await import("./web-socket.ts")).upgrade;
@@ -48,9 +48,10 @@ export async function stagesOf(
     const places = srvName === undefined ? [transport] : await placesOf(srvName, attempt, world);
 
     return firstOf(places, attempt, world.shareMs, async (place, socketOf) => {
-      const here = socketPath === undefined ? { ...place, localAddress } : { path: socketPath };
+      const here =
+        socketPath === undefined ? { ...place, localAddress, tcpKeepAlive } : { path: socketPath };
       attempt.waitFor(proxy ? "connection to the proxy" : "connection");
-      const socket = await socketOf(proxy ? { ...proxy, localAddress } : here);
+      const socket = await socketOf(proxy ? { ...proxy, localAddress, tcpKeepAlive } : here);
       attempt.reached();
       socket.setNoDelay(noDelay);
       if (proxy && throughProxy) {

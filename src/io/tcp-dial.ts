@@ -16,6 +16,8 @@ export type SocketTarget =
       readonly port: number;
       /** Local address to connect from; no name. */
       readonly localAddress?: string | undefined;
+      /** Seconds of silence before the system asks whether the peer is there. */
+      readonly tcpKeepAlive?: number | undefined;
     }
   | { readonly path: string };
 
@@ -41,17 +43,22 @@ export function tcpDial(target: SocketTarget, noDelay = true): Dial {
 /** A socket that is about to connect. */
 export function openSocket(target: SocketTarget): Socket {
   if ("path" in target) return connectSocket({ path: target.path });
-  const { host, port, localAddress } = target;
+  const { host, port, localAddress, tcpKeepAlive } = target;
+  const keepAlive = tcpKeepAlive !== undefined && {
+    keepAlive: true,
+    keepAliveInitialDelay: tcpKeepAlive * 1000,
+  };
   if (localAddress === undefined) {
     return connectSocket({
       host,
       port,
+      ...keepAlive,
       autoSelectFamily: true,
       autoSelectFamilyAttemptTimeout: ADDRESS_MS,
     });
   }
   // From an address of one family only that family can be reached.
-  return connectSocket({ host, port, localAddress, family: isIP(localAddress) });
+  return connectSocket({ host, port, localAddress, family: isIP(localAddress), ...keepAlive });
 }
 
 /**

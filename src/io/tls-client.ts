@@ -118,10 +118,10 @@ function pskOf({ identity, key }: PskOptions): { identity: string; psk: Buffer }
 function identityError(
   name: string,
   certificate: PeerCertificate,
-  { verify = true, psk }: TlsOptions,
+  { verify = true, verifyHost = true, psk }: TlsOptions,
 ): Error | undefined {
   if (psk !== undefined) return hasNone(certificate) ? undefined : pskUnused();
-  return verify ? checkServerIdentity(name, certificate) : undefined;
+  return verify && verifyHost ? checkServerIdentity(name, certificate) : undefined;
 }
 
 function hasNone(certificate: PeerCertificate | undefined): boolean {

@@ -11,6 +11,7 @@ import type { KeyLog } from "../io/key-log.ts";
 import { ProcessMemory } from "../io/memory.ts";
 import { TurnLoop } from "../io/turn.ts";
 import type { Configuration } from "../options/conf/configuration.ts";
+import type { Bridges } from "./bridges.ts";
 import { listenerFacts, pluginFacts } from "./facts.ts";
 import { StartFailure, systemWords } from "./failure.ts";
 import { type HttpAnswerer, Listeners } from "./listeners.ts";
@@ -46,6 +47,9 @@ export class RunningServer {
   private readonly plugins: Plugins;
   private readonly security: Security;
   private readonly keyLog: KeyLog | null;
+  private readonly pool = new BufferPool();
+  /** Null while no configuration has had one. */
+  private bridges: Bridges | null = null;
   private configuration: Configuration;
   private state: "starting" | "running" | "stopping" = "starting";
 
@@ -91,7 +95,7 @@ export class RunningServer {
     this.keyLog = keyLog;
     const onKeyLog = keyLog === null ? undefined : (line: Buffer) => keyLog.write(line);
     const parts = { log, env, onKeyLog, makeAnswerer: () => this.makeAnswerer() };
-    this.listeners = new Listeners(this.broker, this.turn, new BufferPool(), parts);
+    this.listeners = new Listeners(this.broker, this.turn, this.pool, parts);
     log.setPublisher({
       // After what is going on: a broker that is handing out a message gets no other meanwhile.
       onLines: () => queueMicrotask(() => this.publishLog()),
@@ -109,8 +113,12 @@ export class RunningServer {
     const plugins = await Plugins.open(parts.configuration, parts);
     const server = new RunningServer(parts, await openPersistence(parts), plugins, keyLog);
     try {
+      await server.readyBridges(parts.configuration);
+      // Before a client can publish what is for a remote.
+      server.bridges?.start(parts.configuration.bridges);
       await server.listeners.open(parts.configuration);
     } catch (error) {
+      server.bridges?.stop();
       server.listeners.stop();
       await server.persistence?.stop();
       throw error;
@@ -133,6 +141,7 @@ export class RunningServer {
       );
     }
     const next = reloaded(this.configuration, configuration);
+    await this.readyBridges(next);
     const reconfigureListeners = await this.listeners.reconfiguring(next);
     await this.log.prepare(next.log);
     const changeAccess = this.security.reloading(next);
@@ -144,6 +153,7 @@ export class RunningServer {
     this.broker.reconfigure(brokerSettings(next));
     reconfigureListeners();
     this.broker.onAccessChanged(changeAccess());
+    this.bridges?.reconfigure(next.bridges);
     this.autosave();
     for (const name of waiting) {
       this.log.write("notice", `The new value of ${name} takes effect at the next start.`);
@@ -163,6 +173,8 @@ export class RunningServer {
   /** SIGINT, SIGTERM: every Will goes out, every client is told, what is written is sent. */
   async stop(): Promise<void> {
     this.state = "stopping";
+    this.turn.begin();
+    this.bridges?.stop();
     this.listeners.stop();
     this.broker.shutdown();
     this.turn.finish();
@@ -179,6 +191,18 @@ export class RunningServer {
     if (this.state === "stopping") return "The broker is stopping.";
     const trouble = this.persistence?.trouble ?? null;
     return trouble === null ? null : `The database cannot be written: ${trouble}.`;
+  }
+
+  /**
+   * Loads what carries bridges, where a configuration has some.
+   *
+   * @throws {StartFailure} They do not go together.
+   */
+  private async readyBridges({ bridges }: Configuration): Promise<void> {
+    if (bridges.length === 0) return;
+    const { Bridges, refuseSharedIds } = await import("./bridges.ts");
+    refuseSharedIds(bridges);
+    this.bridges ??= new Bridges(this.broker, this.turn, this.pool);
   }
 
   /** What is asked of an http_api listener is answered by code that is loaded for the first one. */

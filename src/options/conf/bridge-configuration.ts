@@ -64,8 +64,8 @@ export interface BridgeConfiguration {
   readonly maxTopicAlias: number;
   /** Undefined: none is told. */
   readonly receiveMaximum: number | undefined;
-  /** Seconds, 5.0 only. */
-  readonly sessionExpiryInterval: number;
+  /** Seconds, 5.0 only. Undefined: for ever, unless `cleanSession`. */
+  readonly sessionExpiryInterval: number | undefined;
   readonly reloadType: "lazy" | "immediate";
   readonly tcpKeepalive: {
     /** Seconds. */

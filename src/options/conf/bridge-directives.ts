@@ -352,12 +352,13 @@ export const BRIDGE_DIRECTIVES = {
     reload: "yes",
     text: [
       "How long the other broker keeps the session after a connection with MQTT 5.0, up to",
-      "4294967295, which is for ever. The default is 0.",
+      "4294967295, which is for ever. The default is for ever, and 0 with cleansession true, as",
+      "with the versions before 5.0.",
     ].join(" "),
     min: 0,
     max: 4_294_967_295,
-    fallback: 0,
-  }) as Directive<number>,
+    fallback: undefined,
+  }) as Directive<number | undefined>,
   reloadType: {
     name: "bridge_reload_type",
     value: "lazy|immediate",

@@ -1,0 +1,152 @@
+/**
+ * The bridges of a running broker: started with it, matched by name at a reload, and shown in
+ * `$SYS`. Loaded where a configuration has one.
+ */
+import { Bridge, type BridgeCounts, type BridgeWorld } from "../bridge/bridge.ts";
+import type { Broker } from "../broker/broker.ts";
+import type { BufferPool } from "../core/base/out-buffer.ts";
+import { dialFor } from "../io/dial.ts";
+import { fraction } from "../io/random.ts";
+import type { TurnLoop } from "../io/turn.ts";
+import type { BridgeConfiguration } from "../options/conf/bridge-configuration.ts";
+import { bridgeSettings, bridgeTransport } from "./bridge-settings.ts";
+import { StartFailure, systemWords } from "./failure.ts";
+
+/** What `$SYS/broker/connection/REMOTE_CLIENTID/` says of a bridge beside its state. */
+const SHOWN: readonly (readonly [topic: string, read: (counts: BridgeCounts) => number])[] = [
+  ["messages/sent", ({ sent }) => sent],
+  ["messages/received", ({ received }) => received],
+  ["messages/dropped", ({ dropped }) => dropped],
+  ["messages/queued", ({ queued }) => queued],
+  ["connections", ({ connections }) => connections],
+];
+
+interface Running {
+  configuration: BridgeConfiguration;
+  readonly bridge: Bridge;
+  /** Takes it out of `$SYS`. */
+  hide: () => void;
+}
+
+/** What is told of one bridge to whoever asks over HTTP. */
+export interface BridgeFacts extends BridgeCounts {
+  readonly name: string;
+  readonly isUp: boolean;
+}
+
+export class Bridges {
+  private readonly broker: Broker;
+  private readonly turn: TurnLoop;
+  private readonly pool: BufferPool;
+  private running: Running[] = [];
+
+  constructor(broker: Broker, turn: TurnLoop, pool: BufferPool) {
+    this.broker = broker;
+    this.turn = turn;
+    this.pool = pool;
+  }
+
+  get facts(): readonly BridgeFacts[] {
+    return this.running.map(({ bridge }) => ({
+      name: bridge.name,
+      isUp: bridge.isOpen,
+      ...bridge.counts,
+    }));
+  }
+
+  start(configurations: readonly BridgeConfiguration[]): void {
+    this.turn.begin();
+    for (const configuration of configurations) this.add(configuration);
+  }
+
+  /** Those of a new configuration, matched with those that run by their names. */
+  reconfigure(configurations: readonly BridgeConfiguration[]): void {
+    this.turn.begin();
+    const names = new Set(configurations.map(({ name }) => name));
+    for (const gone of this.running.filter(({ configuration }) => !names.has(configuration.name))) {
+      gone.hide();
+      gone.bridge.stop(true);
+    }
+    this.running = this.running.filter(({ configuration }) => names.has(configuration.name));
+    for (const configuration of configurations) {
+      const one = this.running.find(({ bridge }) => bridge.name === configuration.name);
+      if (one === undefined) this.add(configuration);
+      else this.change(one, configuration);
+    }
+  }
+
+  stop(): void {
+    for (const { bridge } of this.running) bridge.stop();
+  }
+
+  private add(configuration: BridgeConfiguration): void {
+    const { name, tls } = configuration;
+    if (tls?.isInsecure === true) {
+      this.broker.log.write("warning", `Warning: Bridge ${name} using insecure mode.`);
+    }
+    const bridge = new Bridge(bridgeSettings(configuration), this.worldOf(configuration));
+    this.running.push({ configuration, bridge, hide: this.show(bridge) });
+    bridge.start();
+  }
+
+  private change(one: Running, configuration: BridgeConfiguration): void {
+    if (JSON.stringify(one.configuration) === JSON.stringify(configuration)) return;
+    one.configuration = configuration;
+    const settings = bridgeSettings(configuration);
+    const isAtOnce = configuration.reloadType === "immediate";
+    one.bridge.reconfigure(settings, this.worldOf(configuration), isAtOnce);
+    one.hide();
+    one.hide = this.show(one.bridge);
+  }
+
+  private show(bridge: Bridge): () => void {
+    const prefix = `connection/${bridge.remoteClientId}`;
+    const hidden = SHOWN.map(([topic, read]) =>
+      this.broker.sys.add(`${prefix}/${topic}`, () => read(bridge.counts)),
+    );
+    return () => {
+      for (const hide of hidden) hide();
+    };
+  }
+
+  private worldOf(configuration: BridgeConfiguration): BridgeWorld {
+    const { broker, turn, pool } = this;
+    return {
+      broker,
+      pool,
+      // One for each address, for each keeps what it has read of its files.
+      dial: remembered((address) => dialFor(bridgeTransport(configuration, address))),
+      begin: () => turn.begin(),
+      wake: (passage) => turn.wake(passage),
+      fraction,
+      wordsFor: systemWords,
+    };
+  }
+}
+
+/** @throws {StartFailure} Two of them would have one session. */
+export function refuseSharedIds(configurations: readonly BridgeConfiguration[]): void {
+  const ids = new Set<string>();
+  for (const configuration of configurations) {
+    const { localClientId } = bridgeSettings(configuration);
+    if (ids.has(localClientId)) {
+      const advice = "Try changing or setting the local_clientid value for one of the bridges.";
+      throw new StartFailure(
+        3,
+        `Error: Bridge local_clientid '${localClientId}' is not unique. ${advice}`,
+      );
+    }
+    ids.add(localClientId);
+  }
+}
+
+function remembered<Key, Value>(make: (key: Key) => Value): (key: Key) => Value {
+  const made = new Map<Key, Value>();
+  return (key) => {
+    const known = made.get(key);
+    if (known !== undefined) return known;
+    const value = make(key);
+    made.set(key, value);
+    return value;
+  };
+}
