@@ -70,12 +70,12 @@ function willOf(settings: BridgeSettings, { retains, qosMax }: Offer): Will | nu
 /** The state, as a message for the remote. */
 export function notification(
   { notificationTopic }: BridgeSettings,
-  { version, retains, qosMax }: Offer,
+  { version, retains }: Offer,
+  qos: Qos,
   packetId: number,
   state: "0" | "1",
 ): Buffer {
   const topic = Buffer.from(notificationTopic ?? "");
-  const qos: Qos = qosMax === 0 ? 0 : 1;
   const payload = Buffer.from(state);
   const bodySize = publishBodySize(topic.length, qos, version === 5 ? 0 : -1, payload.length);
   const packet = Buffer.alloc(1 + varintSize(bodySize) + bodySize);

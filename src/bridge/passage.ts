@@ -22,7 +22,13 @@ import type { Deadline } from "../core/base/deadlines.ts";
 import { type BufferPool, OutBuffer } from "../core/base/out-buffer.ts";
 import { PINGREQ_PACKET } from "../core/codec/ack.ts";
 import { readPacket, writePacket } from "../core/codec/general.ts";
-import { type ConnackPacket, type SubackPacket, TYPE } from "../core/codec/packets.ts";
+import {
+  type ConnackPacket,
+  type Qos,
+  type SubackPacket,
+  TYPE,
+  type UnsubackPacket,
+} from "../core/codec/packets.ts";
 import { ProtocolError } from "../core/errors.ts";
 import { Inward } from "./inward.ts";
 import { LocalLink, type LocalLinkEnd } from "./local-link.ts";
@@ -105,8 +111,8 @@ export class Passage implements LocalLinkEnd {
   private connection: Connection | null = null;
   /** SUBSCRIBE packets under way, by identifier: what each asks for. */
   private readonly asked = new Map<number, string>();
-  /** Messages of the bridge's own that wait for their PUBACK. */
-  private readonly own = new Set<number>();
+  /** The bridge's own message that waits for its PUBACK; 0 for none. */
+  private notice = 0;
   private isAwake = false;
   private isReached = false;
 
@@ -315,6 +321,9 @@ export class Passage implements LocalLinkEnd {
     if (type === TYPE.suback) {
       this.onSuback(readPacket(bytes, head, bodyStart, bodyEnd, version) as SubackPacket);
     } else if (type === TYPE.unsuback) {
+      this.giveBack(
+        (readPacket(bytes, head, bodyStart, bodyEnd, version) as UnsubackPacket).packetId,
+      );
       this.trace("Received UNSUBACK from");
     } else if (type === TYPE.pingresp) {
       this.trace("Received PINGRESP from");
@@ -358,11 +367,23 @@ export class Passage implements LocalLinkEnd {
       },
     });
     const aliases = Math.min(properties.topicAliasMaximum ?? 0, settings.maxTopicAlias);
-    this.comeIn(properties.receiveMaximum, aliases);
+    this.comeIn(this.windowOf(properties.receiveMaximum), aliases);
     // What it had begun to send us, it knows no longer.
     if (!sessionPresent && offer.version !== 3) this.forgetHalfReceived();
-    this.request();
+    this.request(properties.receiveMaximum);
     events.onOpen(limits);
+  }
+
+  /** Of what the remote takes at once, the bridge's own message has one place. */
+  private windowOf(receiveMaximum: number | undefined): number | undefined {
+    if (receiveMaximum === undefined || this.noticeQos(receiveMaximum) === 0) return receiveMaximum;
+    return receiveMaximum - 1;
+  }
+
+  private noticeQos(receiveMaximum = 65_535): Qos {
+    const { settings, offer } = this.parts;
+    const isTold = settings.notificationTopic !== null && !settings.notifiesLocallyOnly;
+    return isTold && offer.qosMax > 0 && receiveMaximum > 1 ? 1 : 0;
   }
 
   /** Comes in at our own broker. */
@@ -381,17 +402,17 @@ export class Passage implements LocalLinkEnd {
     if (session) this.parts.broker.sessions.forgetIncoming(session);
   }
 
-  /** Asks the remote for what the lines say, with the session's own identifiers. */
-  private request(): void {
+  /** Asks the remote for what the lines say, with identifiers of the session's messages. */
+  private request(receiveMaximum: number | undefined): void {
     const { settings, offer, broker } = this.parts;
     const { notificationTopic, notifiesLocallyOnly, localClientId } = settings;
     if (notificationTopic !== null && !notifiesLocallyOnly) {
-      const packetId = this.takePacketId();
-      this.own.add(packetId);
-      this.write(notification(settings, offer, packetId, "1"));
+      const qos = this.noticeQos(receiveMaximum);
+      this.notice = qos === 0 ? 0 : this.lendPacketId();
+      this.write(notification(settings, offer, qos, this.notice, "1"));
     }
     for (const one of settings.remoteRequests) {
-      const packetId = this.takePacketId();
+      const packetId = this.lendPacketId();
       if (one.wanted) this.asked.set(packetId, one.filter);
       this.write(remoteRequest(one, offer.version, packetId));
       if (!broker.log.debug) continue;
@@ -402,14 +423,20 @@ export class Passage implements LocalLinkEnd {
     }
   }
 
-  private takePacketId(): number {
-    const session = this.connection?.session;
-    if (!session) throw new Error("a bridge has its session once it has come in");
-    return session.outgoing.takePacketId();
+  /** For something of the bridge's own: it goes by the numbering of the session's messages. */
+  private lendPacketId(): number {
+    const packetId = this.connection?.session?.outgoing.lendPacketId() ?? 0;
+    if (packetId === 0) throw new Error("a bridge leaves identifiers for its own requests");
+    return packetId;
+  }
+
+  private giveBack(packetId: number): void {
+    this.connection?.session?.outgoing.giveBackPacketId(packetId);
   }
 
   private onSuback({ packetId, reasonCodes }: SubackPacket): void {
     this.trace("Received SUBACK from");
+    this.giveBack(packetId);
     const filter = this.asked.get(packetId);
     if (filter === undefined) return;
     this.asked.delete(packetId);
@@ -420,7 +447,11 @@ export class Passage implements LocalLinkEnd {
   private onAnswer(type: number, packetId: number, reasonCode: number): boolean {
     if (reasonCode >= 0x80 && type <= TYPE.pubrec) this.parts.events.onMessageRefused(reasonCode);
     if (type !== TYPE.puback) return false;
-    if (this.own.size > 0 && this.own.delete(packetId)) return true;
+    if (packetId === this.notice) {
+      this.notice = 0;
+      this.giveBack(packetId);
+      return true;
+    }
     return this.outward?.onPuback(packetId) === true;
   }
 

@@ -17,6 +17,9 @@ import {
   type Subscription,
 } from "./session.ts";
 
+/** Messages under way at once where nothing else bounds them; some identifiers are left over. */
+const PACKET_IDS = 65_000;
+
 export class Sessions implements SessionOwner {
   readonly outgoingLimits: SessionOwner["outgoingLimits"];
   private readonly broker: Broker;
@@ -115,7 +118,7 @@ export class Sessions implements SessionOwner {
     const { session, receiveMaximum } = connection;
     const { maxInflightMessages } = this.broker.settings;
     // A client's Receive Maximum replaces our own limit, as with mosquitto (h.29).
-    const own = maxInflightMessages === 0 ? 65_535 : maxInflightMessages;
+    const own = maxInflightMessages === 0 ? PACKET_IDS : maxInflightMessages;
     if (session === null) return;
     this.dropForbidden(session);
     session.outgoing.onOnline(receiveMaximum > 0 ? receiveMaximum : own, true);

@@ -69,6 +69,8 @@ export class Outgoing<D extends Delivery> {
   private lastId = 0;
   private receiveMaximum = 0;
   private online = false;
+  /** Identifiers that serve for something else meanwhile; null for none. */
+  private lent: Set<number> | null = null;
 
   constructor(wire: OutgoingWire<D>, limits: OutgoingLimits) {
     assert(limits.packetIdMax >= 1 && limits.packetIdMax <= 65_535, "identifiers fit in 16 bits");
@@ -213,6 +215,28 @@ export class Outgoing<D extends Delivery> {
   /** The peer is gone: nothing is sent until `onOnline`. */
   onOffline(): void {
     this.online = false;
+    this.lent = null;
+  }
+
+  /**
+   * Gives an identifier to something that is no delivery of this one's, such as a SUBSCRIBE, until
+   * it is given back or the peer is gone.
+   *
+   * @returns 0 when none is free.
+   */
+  lendPacketId(): number {
+    const { packetIdMax } = this.limits;
+    if (this.inflightCount + (this.lent?.size ?? 0) >= packetIdMax) return 0;
+    const packetId = this.takePacketId();
+    this.lent ??= new Set();
+    this.lent.add(packetId);
+    return packetId;
+  }
+
+  giveBackPacketId(packetId: number): void {
+    if (this.lent === null || !this.lent.delete(packetId)) return;
+    if (this.lent.size === 0) this.lent = null;
+    this.fill();
   }
 
   /** Sends what waits, as far as there is room: after a limit was raised or a drop made room. */
@@ -270,13 +294,16 @@ export class Outgoing<D extends Delivery> {
       this.lastId = this.lastId >= packetIdMax ? 1 : this.lastId + 1;
       const id = this.lastId;
       if (this.unacknowledged.has(id) || this.releasing.has(id)) continue;
+      if (this.lent?.has(id)) continue;
       if (isTaken === undefined || !isTaken(id)) return id;
     }
     assert(false, "a packet identifier is free");
   }
 
   private get hasPlace(): boolean {
-    return this.inflightCount < Math.min(this.receiveMaximum, this.limits.packetIdMax);
+    const { packetIdMax } = this.limits;
+    const free = this.lent === null ? packetIdMax : packetIdMax - this.lent.size;
+    return this.inflightCount < Math.min(this.receiveMaximum, free);
   }
 
   private hasRoom(delivery: D): boolean {

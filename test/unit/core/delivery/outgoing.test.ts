@@ -145,6 +145,22 @@ describe("Outgoing, identifiers", () => {
     expect(wire.log.at(-1)).toBe("publish 5 b");
   });
 
+  it("are lent to what is no message until they come back or the peer is gone", () => {
+    const { sender, wire } = sending({ packetIdMax: 3 });
+    sender.publish(message("a", 1));
+    expect([sender.lendPacketId(), sender.lendPacketId()]).toEqual([2, 3]);
+    expect(sender.lendPacketId(), "when none is free").toBe(0);
+    sender.publish(message("b", 1));
+    expect(wire.log).toEqual(["publish 1 a"]);
+    sender.giveBackPacketId(3);
+    sender.giveBackPacketId(3);
+    expect(wire.log.slice(1)).toEqual(["publish 3 b"]);
+    sender.onOffline();
+    sender.onOnline(10, true);
+    sender.publish(message("c", 1));
+    expect(wire.log.at(-1)).toBe("publish 2 c");
+  });
+
   it("cannot be had when all are in use", () => {
     const { sender } = sending({ packetIdMax: 2 });
     sender.publish(message("a", 1));
