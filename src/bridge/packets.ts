@@ -1,6 +1,6 @@
 /** What a bridge says of itself: to the remote, and to our own broker. */
 import { NEVER } from "../broker/session.ts";
-import type { BrokerSettings } from "../broker/settings.ts";
+import { BRIDGE_PROPERTY, type BrokerSettings } from "../broker/settings.ts";
 import { writePacket } from "../core/codec/general.ts";
 import type { Qos, Version, Will } from "../core/codec/packets.ts";
 import { publishBodySize, writePublishStart } from "../core/codec/publish.ts";
@@ -16,9 +16,6 @@ export interface Offer {
   readonly retains: boolean;
   readonly qosMax: Qos;
 }
-
-/** How a bridge tells another ts-broker in 5.0 what it is, where other versions have a bit. */
-const BRIDGE_PROPERTY = "bridge";
 
 export function firstOffer({ version, tryPrivate, outgoingRetain }: BridgeSettings): Offer {
   return { version, isPrivate: tryPrivate, retains: outgoingRetain, qosMax: 2 };

@@ -210,6 +210,7 @@ export class Connection implements FrameSink {
   /** Ends the connection, with a DISCONNECT where the version has one. */
   end(ending: Ending): void {
     if (!this.isOpen) return;
+    this.outlet.release();
     if (ending.code !== 0 && this.isLive && this.version === 5) {
       this.flushRun();
       this.sendPacket({ type: "disconnect", reasonCode: ending.code, properties: {} });

@@ -6,6 +6,8 @@
  *
  * Hot path. Budget: no allocation per packet; a run of QoS 0 messages costs one copy.
  */
+
+import type { OutBuffer } from "../core/base/out-buffer.ts";
 import { ACK_SIZE_MAX, writeAck } from "../core/codec/ack.ts";
 import type { Qos, Version } from "../core/codec/packets.ts";
 import { publishBodySize, writePublishStart } from "../core/codec/publish.ts";
@@ -29,6 +31,8 @@ export class Outlet {
   private readonly broker: Broker;
   private readonly link: Link;
   private readonly mountPoint: string;
+  /** Where messages are written: the link's, or a buffer of their own while they are held. */
+  private out: OutBuffer;
   /** QoS 0 messages written and not taken by the network; those of them that it was handed. */
   private waitingPackets = 0;
   private handedPackets = 0;
@@ -37,6 +41,7 @@ export class Outlet {
     this.broker = broker;
     this.link = link;
     this.mountPoint = mountPoint;
+    this.out = link.out;
   }
 
   /** Packets that the client has not read yet. */
@@ -54,6 +59,34 @@ export class Outlet {
   onDrain(): void {
     this.waitingPackets -= this.handedPackets;
     this.handedPackets = this.waitingPackets;
+  }
+
+  /** Whether messages are held: everything else goes out. */
+  get isHeld(): boolean {
+    return this.out !== this.link.out;
+  }
+
+  /** Bytes of the messages that are held. */
+  get heldBytes(): number {
+    return this.isHeld ? this.out.length : 0;
+  }
+
+  /**
+   * Holds messages from here on, in their order. To the session they are under way, as with a
+   * client that reads slowly: what is beyond its window waits there.
+   */
+  hold(): void {
+    if (!this.isHeld) this.out = this.link.out.another();
+  }
+
+  /** Sends what was held, and holds nothing any more. */
+  release(): void {
+    const { out, link } = this;
+    if (!this.isHeld) return;
+    this.out = link.out;
+    if (out.length === 0) return;
+    link.out.appendAll(out);
+    link.wake();
   }
 
   /** Sends one whole packet. @returns False when the client takes none that large. */
@@ -95,7 +128,7 @@ export class Outlet {
     const payloadSize = message.end - message.start;
     if (this.version === 5) return this.sendMessage5(message, head, topic, packetId, identifier);
     const bodySize = publishBodySize(topic.length, qos, -1, payloadSize);
-    const { out } = this.link;
+    const { out } = this;
     const headerSize = 1 + varintSize(bodySize) + bodySize - payloadSize;
     const at = out.reserve(headerSize);
     writePublishStart(out.bytes, at, head, bodySize, topic, packetId);
@@ -131,7 +164,7 @@ export class Outlet {
 
   /** Sends a run of QoS 0 messages as the bytes they came in. */
   sendRun(run: Run, payloadBytes: number): void {
-    this.link.out.append(run.bytes, run.start, run.end);
+    this.out.append(run.bytes, run.start, run.end);
     const { counters } = this.broker;
     counters.packetsSent += run.count;
     counters.publishSent += run.count;
@@ -196,7 +229,7 @@ export class Outlet {
     const topic = known > 0 ? NO_BYTES : fullTopic;
     const propertiesSize = plainSize + (alias > 0 ? 3 : 0);
     const bodySize = publishBodySize(topic.length, qos, propertiesSize, payloadSize);
-    const { out } = this.link;
+    const { out } = this;
     const headerSize = 1 + varintSize(bodySize) + bodySize - payloadSize;
     const start = out.reserve(headerSize);
     const { bytes } = out;

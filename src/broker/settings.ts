@@ -205,3 +205,6 @@ export const BRIDGE_LISTENER: ListenerSettings = {
   name: "bridge",
   isInternal: true,
 };
+
+/** By this User Property a bridge of ours says in 5.0 what it is; its value is its name. */
+export const BRIDGE_PROPERTY = "bridge";

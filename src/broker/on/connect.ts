@@ -12,6 +12,7 @@ import { isTopicName } from "../../core/topic/name.ts";
 import type { Broker } from "../broker.ts";
 import type { Connection } from "../connection.ts";
 import { NEVER, type PendingWill } from "../session.ts";
+import { BRIDGE_PROPERTY } from "../settings.ts";
 
 /** Return codes of 3.1.1 §3.2.2.3 for the reasons of 5.0 that have one. */
 const RETURN_CODES: Partial<Record<ReasonName, number>> = {
@@ -54,7 +55,7 @@ export function onConnect(
     return;
   }
   connection.outlet.version = packet.version;
-  connection.isBridge = packet.bridge;
+  connection.isBridge = isBridge(packet);
   connection.outlet.packetSizeMax = packet.properties.maximumPacketSize ?? Number.POSITIVE_INFINITY;
   const clientId = clientIdOf(connection, packet);
   if (clientId === null) return;
@@ -64,6 +65,11 @@ export function onConnect(
   }
   if (!isWelcome(connection, packet, clientId)) return;
   authenticate(connection, packet, clientId);
+}
+
+/** Whether the client says that it is a bridge: by mosquitto's bit, or in 5.0 by our property. */
+function isBridge({ bridge, properties }: ConnectPacket): boolean {
+  return bridge || (properties.userProperties ?? []).some(([name]) => name === BRIDGE_PROPERTY);
 }
 
 /** Whether what it asks for lets the client in; if not, it has been answered. */
@@ -204,7 +210,7 @@ function comeIn(connection: Connection, packet: ConnectPacket, clientId: string)
   connection.session = session;
   if (broker.settings.connectionMessages && !listener.isInternal) {
     const user = packet.username ? `, u'${packet.username}'` : "";
-    const kind = packet.bridge ? "bridge" : "client";
+    const kind = connection.isBridge ? "bridge" : "client";
     const clean = packet.cleanStart ? 1 : 0;
     log.write(
       "notice",

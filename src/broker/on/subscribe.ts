@@ -113,6 +113,8 @@ function subscriptionOf(
   identifier: number,
 ): Subscription {
   const { maxQos, mountPoint } = connection.listener;
+  // mosquitto's bridges ask for these two where there are no options to ask with (b.10).
+  const isImplied = connection.isBridge && connection.version !== 5;
   const parsed = parseFilter(request.filter);
   if (parsed === null) {
     throw new ProtocolError("protocolError", "MQTT5-4.8.2-2", "not a shared topic filter");
@@ -129,9 +131,8 @@ function subscriptionOf(
     // Under a mount point the prefix stands before `$share`, and nothing is shared (h.36).
     share: mountPoint === "" ? parsed.share : null,
     qos: request.qos < maxQos ? request.qos : maxQos,
-    // mosquitto's bridges ask for these two without 5.0's options (b.10).
-    noLocal: request.noLocal || connection.isBridge,
-    retainAsPublished: request.retainAsPublished || connection.isBridge,
+    noLocal: request.noLocal || isImplied,
+    retainAsPublished: request.retainAsPublished || isImplied,
     retainHandling: request.retainHandling,
     identifier,
   };

@@ -86,6 +86,19 @@ export class OutBuffer {
     if (drain(bytes.subarray(0, used))) this.pool.give(bytes);
   }
 
+  /** Adds everything that waits in `other`, which is empty afterwards. */
+  appendAll(other: OutBuffer): void {
+    other.drain((bytes) => {
+      this.append(bytes, 0, bytes.length);
+      return true;
+    });
+  }
+
+  /** An empty one with the same pool. */
+  another(): OutBuffer {
+    return new OutBuffer(this.pool);
+  }
+
   /** Everything that waits, copied into one buffer of its own; empty afterwards. */
   take(): Buffer {
     const parts: Buffer[] = [];

@@ -31,6 +31,18 @@ describe("OutBuffer", () => {
     }
   });
 
+  it.each([3, 1_000, 200_000])("takes over %i bytes of another, behind its own", (size) => {
+    const { out } = buffer();
+    const other = out.another();
+    append(out, "own ");
+    append(other, "x".repeat(size));
+    append(other, "end");
+    out.appendAll(other);
+    expect(other.length).toBe(0);
+    append(other, "later");
+    expect(out.take().toString()).toBe(`own ${"x".repeat(size)}end`);
+  });
+
   it("makes room for more than a chunk holds, between smaller pieces", () => {
     const { out } = buffer();
     append(out, "a");
