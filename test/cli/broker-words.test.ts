@@ -93,6 +93,21 @@ describe("ts-broker", () => {
     expect(linesOf(result).at(-1)).toBe(TERMINATING);
   });
 
+  it("refuses a bridge that lacks what it needs, and says which", async () => {
+    const path = conf("connection a", "address localhost", "topic a", "connection b", "topic a");
+    for (const words of [
+      ["-c", path],
+      ["-c", path, "--test-config"],
+    ]) {
+      const result = await broker(...words);
+      expect(result).toMatchObject({ status: 3, stdout: "" });
+      expect(linesOf(result).slice(0, 2)).toEqual([
+        "Error: Invalid bridge configuration: no remote addresses defined.",
+        'Error found in bridge "b".',
+      ]);
+    }
+  });
+
   it("finds a mistake in a file of include_dir", async () => {
     const path = conf(`include_dir ${join(directory, "more")}`);
     mkdirSync(join(directory, "more"));
@@ -124,6 +139,12 @@ describe("ts-broker --test-config", () => {
     const result = await broker("--test-config", "-c", conf("port 1883"));
     expect(result).toMatchObject({ status: 0, stdout: "Configuration file is OK.\n" });
     expect(linesOf(result)[0]).toContain("The 'port' option is now deprecated");
+  });
+
+  it("takes a bridge", async () => {
+    const path = conf("listener 1", "connection a", "address localhost", "topic a");
+    const result = await broker("-c", path, "--test-config");
+    expect(result).toEqual({ status: 0, stdout: "Configuration file is OK.\n", stderr: "" });
   });
 
   it("warns of files that it names, and is about its own text", async () => {

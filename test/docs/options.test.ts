@@ -253,6 +253,27 @@ describe("ts-broker.conf", () => {
     for (const name of names) expect(man).toContain(`\\fB${name}\\fR`);
     expect(man).toContain("\\fBinclude_dir\\fR");
   });
+
+  it("has the table of mosquitto.conf(5) about topics of bridges in it", () => {
+    const [, table = ""] = /^\.SH REMAPPING\n.*?^\.nf\n(.*?)^\.fi/ms.exec(
+      files.get("man/ts-broker.conf.5")!,
+    )!;
+    const rows = table
+      .trimEnd()
+      .split("\n")
+      .map((line) => line.split(/ {2,}/));
+    expect(rows).toEqual([
+      ["PATTERN", "LOCAL", "REMOTE", "topic here", "topic there"],
+      ["pattern", "L/", "R/", "L/pattern", "R/pattern"],
+      ["pattern", "L/", '""', "L/pattern", "pattern"],
+      ["pattern", '""', "R/", "pattern", "R/pattern"],
+      ["pattern", '""', '""', "pattern", "pattern"],
+      ['""', "local", "remote", "local", "remote"],
+      ['""', "local", '""', "refused"],
+      ['""', '""', "remote", "refused"],
+      ['""', '""', '""', "refused"],
+    ]);
+  });
 });
 
 function namesOf({ short, long }: Option<unknown>): string[] {

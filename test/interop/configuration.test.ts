@@ -30,12 +30,25 @@ afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 const STOP = "stop_here";
 const NEAR = /\nDid you mean .*$/;
+const WHERE = /\nError found in bridge .*$/;
 const L = "listener 31901 127.0.0.1\n";
 /** Known to 2.0 by name only: it loads plugins after it has read all lines. */
 const STORE = "/usr/lib/mosquitto_persist_sqlite.so";
 
+/** What a `topic` line of a bridge says. */
+const TOPICS: readonly string[] = [
+  ...["x", "#", "+", "/", "a/+/b", "x out", "x in", "x both", "x OUT", "x y", "x #c", "# #"],
+  ...["x out 0", "x out 2", "x out 3", "x out -1", "x  out  1", "$SYS/# in", "é out"],
+  ...["x out 1 L/", "x out 1 L/ R/", "x out 1 L/ R/ z", 'x out 1 "" R/', 'x out 1 L/ ""'],
+  ...['x out 1 "" ""', '"" out 1 l r', '"" out 1 l ""', '"" out 1 "" r', '"" out 1 "" ""'],
+  ...['""', '"" in', '"" in 0 l', "x out #c", "x out 1 #", "x out 1 # R/", "x out 1 L/ #"],
+  ...["x out 1 L/+/ R/", "x out 1 L/ R/+", "x out 1 L/ R/#", "x out 1 + r", "x out 0 L/# R"],
+  ...["x/# out 1 /", "x in 0 $SYS/ R/", '"" out 0 l+ r', '"" out 0 l+', "a\ntopic a\ntopic b"],
+];
+
 /** Files by mosquitto's own sentences, good ones among them. */
 const FILES: readonly string[] = [
+  ...bridgeFiles(),
   "foo bar\n",
   "\tfoo\n",
   " foo\n",
@@ -250,21 +263,57 @@ const FILES: readonly string[] = [
   `per_listener_settings true\n${L}auto_id_prefix a\nauto_id_prefix a\n`,
 ];
 
+/**
+ * Files whose mistakes show when all lines have been read, or that have none: mosquitto ends at
+ * the plugin then, which it does not have.
+ */
+const WHOLE: readonly string[] = [
+  "",
+  "connection c\n",
+  "connection c\naddress 127.0.0.1:9\n",
+  "connection c\ntopic a\n",
+  ...[
+    "",
+    "connection d\n",
+    "connection d\naddress 127.0.0.1:9\ntopic a\n",
+    "local_clientid x\nconnection d\naddress 127.0.0.1:9\ntopic a\nlocal_clientid x\n",
+    "remote_clientid x\nconnection d\naddress 127.0.0.1:9\ntopic a\nremote_clientid x\n",
+    "remote_clientid x\nconnection d\naddress 127.0.0.1:9\ntopic a\nlocal_clientid local.x\n",
+    "remote_clientid x\nlocal_clientid x\n",
+    "bridge_psk 12\n",
+    "bridge_identity x\n",
+    "bridge_psk 123\nbridge_identity x\n",
+    "bridge_certfile x\nbridge_keyfile y\nbridge_cafile z\n",
+    "bridge_capath z\nbridge_insecure true\n",
+    "listener 31901 127.0.0.1\nmax_connections 5\nkeepalive_interval 5\n",
+  ].map((lines) => `connection c\naddress 127.0.0.1:9 ::1:9\ntopic a\n${lines}`),
+];
+
 /** One shell for all: to fork this process for each would take ten times as long. */
 const EACH = 'for path; do "$0" -c "$path" 2> "$path.log"; done; true';
 
 describe.skipIf(mosquitto === undefined)("files that mosquitto reads the same", () => {
   const pathOf = (i: number) => join(directory, `${i}.conf`);
+  const wholePathOf = (i: number) => join(directory, `whole-${i}.conf`);
 
   beforeAll(() => {
     FILES.forEach((text, i) => {
       writeFileSync(pathOf(i), `${text}${text.endsWith("\n") ? "" : "\n"}${STOP} x\n`);
     });
-    const paths = FILES.map((_text, i) => pathOf(i));
+    WHOLE.forEach((text, i) => {
+      writeFileSync(wholePathOf(i), `${text}plugin ${directory}/${STORE}\n`);
+    });
+    const paths = [...FILES.map((_, i) => pathOf(i)), ...WHOLE.map((_, i) => wholePathOf(i))];
     // It ends the one that hangs, too.
     const all = ["100", "sh", "-c", EACH, mosquitto ?? "", ...paths];
     expect(spawnSync("timeout", all).status).toBe(0);
   }, 120_000);
+
+  it.each(WHOLE.map((text, i) => [shown(text), i] as const))("as a whole: %s", (_title, i) => {
+    const theirs = withoutTimes(readFileSync(`${wholePathOf(i)}.log`, "utf8"));
+    // What it does when it has read the file is not compared.
+    expect(ours(wholePathOf(i), true)).toBe(theirs.replace(/^mosquitto version .*/ms, ""));
+  });
 
   it.each(FILES.map((text, i) => [shown(text), i] as const))("%s", (_title, i) => {
     expect(ours(pathOf(i))).toBe(withoutTimes(readFileSync(`${pathOf(i)}.log`, "utf8")));
@@ -300,24 +349,85 @@ function withoutTimes(log: string): string {
   return log.replace(/^\d+: /gm, "");
 }
 
-function ours(path: string): string {
+function ours(path: string, isWhole = false): string {
   const log: string[] = [];
   const files: Files = {
     list: (name) => (existsSync(name) ? readdirSync(name) : undefined),
     read: (name) => readFileSync(name),
   };
   try {
-    new ConfigurationReader(files, (_type, text) => log.push(text)).readFile(
-      path,
-      readFileSync(path),
-    );
+    const reader = new ConfigurationReader(files, (_type, text) => log.push(text));
+    reader.readFile(path, readFileSync(path));
+    if (isWhole) reader.complete({ ports: [], verbose: false, quiet: false });
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    log.push(error.message.replace(NEAR, ""));
+    log.push(error.message.replace(NEAR, "").replace(WHERE, ""));
   }
   return log.map((line) => `${line}\n`).join("");
 }
 
 function shown(text: string): string {
   return JSON.stringify(text.slice(0, 80)).replaceAll("%", "%%");
+}
+
+/** Lines of bridges, in and out of one. */
+function bridgeFiles(): string[] {
+  const flags = [
+    "cleansession",
+    "local_cleansession",
+    "round_robin",
+    "try_private",
+    "notifications",
+    "bridge_attempt_unsubscribe",
+    "bridge_outgoing_retain",
+    "bridge_insecure",
+  ];
+  const texts = [
+    ...["remote_clientid", "clientid", "local_clientid", "notification_topic"],
+    ...["remote_username", "username", "remote_password", "password"],
+    ...["local_username", "local_password", "bridge_bind_address"],
+    ...["bridge_cafile", "bridge_capath", "bridge_certfile", "bridge_keyfile", "bridge_alpn"],
+    ...["bridge_identity"],
+  ];
+  const numbers = ["keepalive_interval", "idle_timeout", "threshold", "bridge_max_packet_size"];
+  const others = ["address", "addresses", "topic", "bridge_protocol_version", "start_type"];
+  const names = [...flags, ...texts, ...numbers, ...others, "restart_timeout"];
+  const values = (name: string, ...all: readonly string[]) => all.map((one) => `${name}${one}`);
+  const inside = [
+    ...names.flatMap((name) => values(name, "", " ")),
+    ...flags.flatMap((name) => values(name, " true", " false", " 1", " 0", " TRUE", " 2", " 1 x")),
+    ...texts.flatMap((name) => values(name, " 12", " 1 2", `  12  `, ` 12\n${name} 13`)),
+    ...numbers.flatMap((name) => values(name, " -1", " 0", " 1", " 5", " 65535", " 7 8", "  9 ")),
+    ...values("keepalive_interval", " 4", " 65536", " 99999999999", " 1\nkeepalive_interval 2"),
+    ...values("bridge_psk", "", " ", " 12", " 12\nbridge_psk 13"),
+    ...values("bridge_require_ocsp", "", " false", " x", " 0"),
+    ...values("bridge_tls_version", "", " tlsv1.2", " tlsv1.3\nbridge_tls_version tlsv1.2"),
+    ...values("notifications_local_only", "", " true", " x"),
+    ...values("start_type", " automatic", " lazy", " once", " manual", " LAZY", " lazy x", " x"),
+    ...values("bridge_protocol_version", " mqttv31", " mqttv311", " mqttv50", " mqttv5", " 4"),
+    ...values("bridge_protocol_version", " mqttv311 x", " MQTTV31"),
+    ...values("restart_timeout", " 1", " 0", " 3600", " 1 2", " 2 1", " 2 2", " 1 7200", " 1 2 3"),
+    ...values("restart_timeout", " 0 0", " -5 -6", " 1 0", " 1  2", " 3600 7200", " 1 2 3 4"),
+    ...values("address", " 127.0.0.1", " 127.0.0.1:", " 127.0.0.1:0", " 127.0.0.1:65535"),
+    ...values("address", " 127.0.0.1:65536", " 127.0.0.1:-1", " ::1:1884", " 127.0.0.1 #x"),
+    ...values("address", " 127.0.0.1:4 127.0.0.2 ::1:5", " 127.0.0.1: 1884"),
+    ...values("address", " 127.0.0.1\naddress 127.0.0.1", " 127.0.0.1\naddresses 127.0.0.1"),
+    ...["cafile", "capath", "certfile", "keyfile"].flatMap((name) => [
+      `bridge_${name} x\nbridge_psk 12`,
+      `bridge_${name} x\nbridge_identity 12`,
+      `bridge_psk 12\nbridge_${name} x`,
+      `bridge_identity 12\nbridge_${name}`,
+    ]),
+    ...TOPICS.map((topic) => `topic ${topic}`),
+  ];
+  return [
+    ...["", " ", " c", " c d", "  c ", " c\nconnection c", " c\nconnection d"].map(
+      (value) => `connection${value}\n`,
+    ),
+    "connection c d\nconnection c\n",
+    "connection c\nlistener 31901 127.0.0.1\nnotifications x\n",
+    "connection c\nport 31901\nmax_connections 5\naddress 127.0.0.1\n",
+    ...names.flatMap((name) => [`${name}\n`, `${name} 1\n`]),
+    ...inside.map((lines) => `connection c\n${lines}\n`),
+  ];
 }

@@ -32,10 +32,9 @@ function addressOf(word: string): BridgeAddress {
   const [host, port] =
     colon < 0 ? [word, undefined] : [word.slice(0, colon), word.slice(colon + 1)];
   // Of `::1` the host would be a colon: it is all address.
-  if (host.includes(":") && !isIpv6(host)) {
-    if (isIpv6(word)) return { host: word, port: DEFAULT_PORT };
-    throw invalid(word);
-  }
+  const isAllHost = host.includes(":") && (!isIpv6(host) || port?.includes(".") === true);
+  if (isAllHost && isIpv6(word)) return { host: word, port: DEFAULT_PORT };
+  if (isAllHost) throw invalid(word);
   if (host === "") throw invalid(word);
   return { host, port: port === undefined ? DEFAULT_PORT : portOf(port) };
 }

@@ -3,6 +3,7 @@
  * (mosquitto-2.1 b.10). Those of TLS are in `bridge-tls-directives.ts`; `bridge-lines.ts` gathers
  * what each bridge is told and refuses what does not go together.
  */
+import { isValidString } from "../../core/codec/utf8.ts";
 import { isTopicName } from "../../core/topic/name.ts";
 import { wholeLong } from "../numbers.ts";
 import { readBridgeAddresses } from "./bridge-address.ts";
@@ -40,12 +41,13 @@ export const CONNECTION_DIRECTIVES = {
     scope: "connection",
     reload: "yes",
     text: [
-      "Begins a bridge, to which the options of this section below it belong. Each has a name of",
-      "its own.",
+      "Begins a bridge to another broker, to which the options of this section and the next belong",
+      "that stand below it. Each bridge has a name of its own. SIGHUP begins, ends and changes",
+      "bridges; see bridge_reload_type.",
     ].join(" "),
     read({ name, word, isMalformed }) {
       if (word === "") throw empty(name);
-      if (isMalformed) throw malformed();
+      if (isMalformed || !isValidString(word)) throw malformed();
       return word;
     },
     fallback: undefined,
@@ -227,13 +229,7 @@ export const BRIDGE_DIRECTIVES = {
       "part by chance, so that many bridges do not come back at once. It begins anew after a",
       "connection that has held for STABLE seconds; after any, without STABLE. The default is 5 30.",
     ].join(" "),
-    notes: (rest) => [
-      ...lowNotes(1, "restart_timeout interval too low, using 1 second.")(rest),
-      ...highNotes(
-        RESTART_BASE_MAX,
-        "restart_timeout interval too high, using 3600 seconds.",
-      )(rest),
-    ],
+    notes: restartNotes,
     read: readRestart,
     fallback: { base: 5, cap: 30, stable: 0 },
   } as Directive<BridgeConfiguration["restart"]>,
@@ -388,7 +384,7 @@ export const BRIDGE_DIRECTIVES = {
     ].join(" "),
     read(rest) {
       if (rest.text === "") throw empty(rest.name);
-      const [idle, interval, count] = rest.text.split(/ +/).map((word) => {
+      const [idle, interval, count] = wordsOf(rest).map((word) => {
         const value = wholeLong(word);
         if (value !== undefined && value >= 1n && value <= INTEGER_MAX) return Number(value);
         throw bad(`Error: Invalid ${rest.name} value (${word}).`);
@@ -491,23 +487,34 @@ function lowNotes(min: number, text: string): (rest: Rest) => readonly Note[] {
   };
 }
 
-function highNotes(max: number, text: string): (rest: Rest) => readonly Note[] {
-  return ({ word }) => {
+function restartNotes(rest: Rest): readonly Note[] {
+  const [, cap = ""] = wordsOf(rest);
+  const tooHigh = (what: string, word: string, max: number): readonly Note[] => {
     const value = wholeLong(word);
+    const text = `restart_timeout ${what} too high, using ${max} seconds.`;
     return value !== undefined && value > max ? [{ type: "notice", text }] : [];
   };
+  return [
+    ...lowNotes(1, "restart_timeout interval too low, using 1 second.")(rest),
+    ...tooHigh("interval", rest.word, RESTART_BASE_MAX),
+    ...tooHigh("cap", cap, RESTART_CAP_MAX),
+  ];
 }
 
 function readRestart(rest: Rest): BridgeConfiguration["restart"] {
-  const { name } = rest;
   const base = clamped(readInteger(rest), 1, RESTART_BASE_MAX);
-  const [, capWord, stableWord] = rest.text.split(/ +/);
+  const [, capWord, stableWord] = wordsOf(rest);
   if (capWord === undefined) return { base, cap: undefined, stable: 0 };
-  const cap = Math.min(readInteger({ ...rest, name, word: capWord }), RESTART_CAP_MAX);
+  const cap = Math.min(readInteger({ ...rest, word: capWord }), RESTART_CAP_MAX);
   if (cap < base) throw bad("Error: backoff cap is lower than the base in restart_timeout.");
   if (stableWord === undefined) return { base, cap, stable: 0 };
-  const stable = readInteger({ ...rest, name, word: stableWord });
+  const stable = readInteger({ ...rest, word: stableWord });
   return { base, cap, stable: clamped(stable, 0, INTEGER_MAX) };
+}
+
+/** No option has more than three; what follows is not looked at, as in mosquitto. */
+function wordsOf({ text }: Rest): string[] {
+  return text.split(/ +/, 3);
 }
 
 function clamped(value: number, min: number, max: number): number {

@@ -5,6 +5,8 @@
  * are refused, as mosquitto does. What a line alone cannot show to be wrong is refused when all
  * have been read, and has no place then.
  */
+import { hasWildcard } from "../../core/topic/filter.ts";
+import { UsageError } from "../usage-error.ts";
 import type { BridgeConfiguration, BridgeTls } from "./bridge-configuration.ts";
 import { BRIDGE_DIRECTIVES } from "./bridge-directives.ts";
 import { CERTIFICATE_KEYS } from "./bridge-tls-directives.ts";
@@ -62,7 +64,15 @@ export class BridgeLines {
    * @throws {UsageError} One lacks what it needs, or two would be the same client here.
    */
   complete(): readonly BridgeConfiguration[] {
-    const bridges = this.sections.map((section) => this.configurationOf(section));
+    const bridges = this.sections.map((section) => {
+      try {
+        return this.configurationOf(section);
+      } catch (error) {
+        if (!(error instanceof UsageError)) throw error;
+        // ~ mosquitto does not say in which.
+        throw bad(`${error.message}\nError found in bridge "${section.name}".`);
+      }
+    });
     refuseSameClients(bridges);
     return bridges;
   }
@@ -100,11 +110,9 @@ export class BridgeLines {
       localCleanSession: own.localCleanSession ?? own.cleanSession,
     };
     refuseIncomplete(bridge);
-    if (psk !== undefined && identity === undefined) {
-      throw bad("Error: Invalid bridge configuration: missing bridge_identity.");
-    }
-    if (identity !== undefined && psk === undefined) {
-      throw bad("Error: Invalid bridge configuration: missing bridge_psk.");
+    if ((identity === undefined) !== (psk === undefined)) {
+      const missing = identity === undefined ? "bridge_identity" : "bridge_psk";
+      throw bad(`Error: Invalid bridge configuration: missing ${missing}.`);
     }
     return { ...bridge, tls: this.spoken(name, tls) };
   }
@@ -148,11 +156,22 @@ function refuseIncomplete(bridge: Omit<BridgeConfiguration, "tls">): void {
   if (bridge.topics.length === 0) {
     throw bad("Error: Invalid bridge configuration: no topics defined.");
   }
-  const { protocolVersion, remoteUsername, remotePassword } = bridge;
-  // ~ mosquitto starts, and never connects [MQTT-3.1.2-22].
+  refuseUnconnectable(bridge);
+}
+
+/** ~ mosquitto starts with these, and never connects. */
+function refuseUnconnectable(bridge: Omit<BridgeConfiguration, "tls">): void {
+  const { name, protocolVersion, remoteUsername, remotePassword, remoteClientid } = bridge;
+  // [MQTT-3.1.2-22]
   if (protocolVersion < 5 && remotePassword !== undefined && remoteUsername === undefined) {
     throw bad("Error: Invalid bridge configuration: remote_password needs remote_username.");
   }
+  const hasOwnTopic = bridge.notificationTopic !== undefined || !bridge.notifications;
+  if (hasOwnTopic || !hasWildcard(remoteClientid ?? name)) return;
+  throw bad(
+    `Error: Invalid bridge configuration: '${remoteClientid ?? name}' in the topic of ` +
+      "notifications would be a wildcard. Try setting notification_topic.",
+  );
 }
 
 /** As far as they are known here: a bridge without any identifier has its name in both. */

@@ -1,4 +1,5 @@
 /** Man pages, in the macros of man(7): one for each program, and ts-broker.conf(5). */
+import { BRIDGE_EXAMPLE, REMAPPING_TEXT, remappingLines } from "../conf/bridge-text.ts";
 import { DIRECTIVES, type Entry } from "../conf/directives.ts";
 import { FIELD_TEXTS, FORMAT_TEXT, OTHER_TEXTS } from "../format-text.ts";
 import type { Description } from "../option.ts";
@@ -46,8 +47,8 @@ export function renderConfMan(): string {
       [
         "The file has one option a line: its name, a space and its value, without quotes.",
         "A line that begins with # is a comment. It is a mosquitto.conf(5): what is written for",
-        "mosquitto is read in the same way, and an option that ts-broker cannot carry out yet is",
-        "refused, not ignored.",
+        "mosquitto is read in the same way, and an option that ts-broker cannot carry out is refused,",
+        "not ignored.",
       ].join(" "),
     ),
     ".PP",
@@ -65,12 +66,19 @@ export function renderConfMan(): string {
       `.SH "${group.toUpperCase()}"`,
       ...entries.flatMap(directiveLines),
     ]),
+    ".SH REMAPPING",
+    ...paragraphs(REMAPPING_TEXT),
+    ".PP",
+    ".nf",
+    ...remappingLines().map(roff),
+    ".fi",
     ".SH EXAMPLES",
     ".nf",
     "listener 1883",
     "allow_anonymous true",
     `max_queued_messages 5000`,
     ".fi",
+    ...exampleLines(BRIDGE_EXAMPLE),
     seeAlso(["ts-broker(8)"]),
   ]);
 }
@@ -123,7 +131,9 @@ function optionLines({ short, long, value, text }: Description): string[] {
 
 function directiveLines({ row }: Entry): string[] {
   const aliases = (row.aliases ?? []).map((alias) => [".TQ", option(alias, row.value)]);
-  const again = row.reload === "no" ? [] : ["It is read again on SIGHUP."];
+  // Those of a bridge all are, which the line that begins one says.
+  const isSaid = row.reload === "no" || row.scope === "bridge" || row.scope === "connection";
+  const again = isSaid ? [] : ["It is read again on SIGHUP."];
   return [
     ".TP",
     option(row.name, row.value),
