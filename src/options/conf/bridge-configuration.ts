@@ -92,6 +92,6 @@ export interface BridgeTls {
   /** Whether the name in the remote's certificate may be any. */
   readonly isInsecure: boolean;
   readonly requireOcsp: boolean;
-  /** In place of certificates; the key in hexadecimal digits. */
+  /** In place of certificates; the key in hexadecimal digits, two a byte. */
   readonly psk: { readonly identity: string; readonly key: string } | null;
 }

@@ -9,7 +9,7 @@ import { wholeLong } from "../numbers.ts";
 import { readBridgeAddresses } from "./bridge-address.ts";
 import type { BridgeAddress, BridgeConfiguration, BridgeTopic } from "./bridge-configuration.ts";
 import { BRIDGE_TLS_DIRECTIVES } from "./bridge-tls-directives.ts";
-import { isSameTopic, readBridgeTopic } from "./bridge-topic.ts";
+import { readBridgeTopic } from "./bridge-topic.ts";
 import {
   bad,
   boolean,
@@ -87,12 +87,14 @@ export const BRIDGE_DIRECTIVES = {
       'is not given, or "", is nothing. A PATTERN with blanks stands in quotation marks. Every',
       "bridge needs a topic, and may have many; a line that is there already is passed over.",
     ].join(" "),
-    read(rest, soFar = []) {
+    read(rest, soFar = new Map()) {
       const topic = readBridgeTopic(rest);
-      return soFar.some((known) => isSameTopic(known, topic)) ? soFar : [...soFar, topic];
+      const key = JSON.stringify(topic);
+      // Grows in place: there may be thousands of lines.
+      return soFar.has(key) ? soFar : (soFar as Map<string, BridgeTopic>).set(key, topic);
     },
-    fallback: [],
-  } as Directive<readonly BridgeTopic[]>,
+    fallback: new Map(),
+  } as Directive<ReadonlyMap<string, BridgeTopic>>,
   protocolVersion: {
     name: "bridge_protocol_version",
     value: "mqttv31|mqttv311|mqttv50",
@@ -380,8 +382,10 @@ export const BRIDGE_DIRECTIVES = {
     reload: "yes",
     text: [
       "Has the operating system ask after IDLE seconds of silence whether the other side is there",
-      "still, every INTERVAL seconds, and end the connection after COUNT questions without answer.",
+      "still. How often, and for how long, is as the machine has it: Node.js cannot set INTERVAL and",
+      "COUNT.",
     ].join(" "),
+    notes: [{ type: "notice", text: "bridge_tcp_keepalive sets the idle time only." }],
     read(rest) {
       if (rest.text === "") throw empty(rest.name);
       const [idle, interval, count] = wordsOf(rest).map((word) => {
@@ -403,9 +407,10 @@ export const BRIDGE_DIRECTIVES = {
     scope: "bridge",
     reload: "yes",
     text: [
-      "How long what has been sent may stay unacknowledged by the other machine before the",
-      "operating system ends the connection.",
+      "How long what has been sent may stay unacknowledged by the other machine. It is read and has",
+      "no effect, because Node.js cannot set it; keepalive_interval finds out as well.",
     ].join(" "),
+    notes: [{ type: "warning", text: "Warning: bridge_tcp_user_timeout has no effect here." }],
     min: 0,
     max: INTEGER_MAX,
     fallback: undefined,

@@ -107,6 +107,7 @@ export class BridgeLines {
     const bridge = {
       ...own,
       name,
+      topics: [...own.topics.values()],
       localCleanSession: own.localCleanSession ?? own.cleanSession,
     };
     refuseIncomplete(bridge);

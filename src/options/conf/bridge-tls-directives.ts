@@ -125,7 +125,9 @@ export const BRIDGE_TLS_DIRECTIVES = {
       const key = readText(rest);
       // ~ mosquitto starts with any, and never connects. The key is not to stand in a log.
       if (!/^[0-9a-f]+$/i.test(key)) throw bad("Error: bridge_psk is not in hexadecimal digits.");
-      if (key.length <= 2 * PSK_BYTES_MAX) return key;
+      // As mosquitto reads an odd number of them.
+      const bytes = key.length % 2 === 0 ? key : `0${key}`;
+      if (bytes.length <= 2 * PSK_BYTES_MAX) return bytes;
       throw bad(`Error: bridge_psk is longer than ${PSK_BYTES_MAX} bytes.`);
     },
     fallback: undefined,

@@ -35,16 +35,6 @@ export function readBridgeTopic(rest: Rest): BridgeTopic {
   return topic;
 }
 
-export function isSameTopic(one: BridgeTopic, other: BridgeTopic): boolean {
-  return (
-    one.pattern === other.pattern &&
-    one.direction === other.direction &&
-    one.qos === other.qos &&
-    one.localPrefix === other.localPrefix &&
-    one.remotePrefix === other.remotePrefix
-  );
-}
-
 function wordsOf(text: string): string[] {
   const words: string[] = [];
   for (let at = 0; at < text.length; ) {

@@ -102,7 +102,14 @@ const GOOD: readonly (readonly [lines: string, told: Told])[] = [
   [`${TLS}\nbridge_insecure true`, { tls: { isInsecure: true } }],
   [`${TLS}\nbridge_require_ocsp false`, { tls: { requireOcsp: false } }],
   ["bridge_identity a b\nbridge_psk 0F", { tls: { psk: { identity: "a b", key: "0F" } } }],
-  ["bridge_psk 123\nbridge_identity a", { tls: { psk: { identity: "a", key: "123" } } }],
+  ["bridge_psk 123\nbridge_identity a", { tls: { psk: { identity: "a", key: "0123" } } }],
+];
+
+/** What is logged of lines that are good. */
+const LOGGED: readonly (readonly [name: string, note: string])[] = [
+  ["bridge_insecure", "warning: Warning: Bridge c using insecure mode."],
+  ["bridge_tcp_keepalive", "notice: bridge_tcp_keepalive sets the idle time only."],
+  ["bridge_tcp_user_timeout", "warning: Warning: bridge_tcp_user_timeout has no effect here."],
 ];
 
 const BAD: readonly (readonly [lines: string, sentence: string])[] = [
@@ -199,8 +206,8 @@ describe("an option of a bridge", () => {
   it.each(GOOD)("is read: %s", (lines, told) => {
     const { bridge, notes } = bridgeOf(...lines.split("\n"));
     expect(bridge).toMatchObject(told);
-    const warning = "warning: Warning: Bridge c using insecure mode.";
-    expect(notes).toEqual(lines.includes("bridge_insecure") ? [warning] : []);
+    const logged = LOGGED.filter(([name]) => lines.includes(name));
+    expect(notes).toEqual(logged.map(([, note]) => note));
   });
 
   it.each(BAD)("is refused: %s", (lines, sentence) => {

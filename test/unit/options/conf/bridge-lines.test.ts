@@ -57,7 +57,7 @@ describe("bridges", () => {
         maxPacketSize: 0,
         maxTopicAlias: 10,
         receiveMaximum: undefined,
-        sessionExpiryInterval: 0,
+        sessionExpiryInterval: undefined,
         reloadType: "lazy",
         tcpKeepalive: null,
         tcpUserTimeout: undefined,
@@ -108,6 +108,13 @@ describe("bridges", () => {
     const text = lines.map((line) => `topic ${line}\n`).join("");
     const { bridges } = read(`connection c\naddress a\n${text}`);
     expect(bridges[0]?.topics).toHaveLength(6);
+  });
+
+  it("have as many topics as there are lines, without taking long", () => {
+    const count = 20_000;
+    const text = Array.from({ length: count }, (_, i) => `topic a/${i} both 1 l/ r/\n`).join("");
+    const { bridges } = read(`connection c\naddress a\n${text}connection d\n${NEEDED}`);
+    expect(bridges.map(({ topics }) => topics.length)).toEqual([count, 1]);
   });
 
   it.each([
