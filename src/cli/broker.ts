@@ -299,11 +299,14 @@ class BrokerProgram {
 
 /** --test-config is about the text of a file, as in mosquitto; what it names is worth a warning. */
 async function tryFiles(configuration: Configuration, io: BrokerStreams, log: LogSinks) {
-  const { troubleWith } = await import("../server/trial.ts");
-  const lines = await troubleWith(configuration, { log, env: io.env });
-  if (lines.length === 0) return;
-  log.write("warning", "Warning: With this configuration a broker would not start:");
-  for (const line of lines) log.write("warning", line);
+  const { troubleWith, troubleWithBridges } = await import("../server/trial.ts");
+  const warn = (what: string, lines: readonly string[]): void => {
+    if (lines.length === 0) return;
+    log.write("warning", `Warning: With this configuration a ${what}:`);
+    for (const line of lines) log.write("warning", line);
+  };
+  warn("broker would not start", await troubleWith(configuration, { log, env: io.env }));
+  warn("bridge would not connect", await troubleWithBridges(configuration));
 }
 
 async function tell(io: Streams, what: "help" | "version"): Promise<number> {

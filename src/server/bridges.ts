@@ -80,10 +80,6 @@ export class Bridges {
   }
 
   private add(configuration: BridgeConfiguration): void {
-    const { name, tls } = configuration;
-    if (tls?.isInsecure === true) {
-      this.broker.log.write("warning", `Warning: Bridge ${name} using insecure mode.`);
-    }
     const bridge = new Bridge(bridgeSettings(configuration), this.worldOf(configuration));
     this.running.push({ configuration, bridge, hide: this.show(bridge) });
     bridge.start();

@@ -1,7 +1,11 @@
-/** What would keep a broker from starting, of the files that its configuration names. */
+/** What would keep a broker from starting, or a bridge from connecting, as a configuration is. */
 import { Handshakes } from "../io/handshakes.ts";
+import { tlsClient } from "../io/tls-client.ts";
+import { TransportError } from "../io/transport-error.ts";
 import type { Configuration } from "../options/conf/configuration.ts";
 import type { PluginValues } from "../options/conf/plugin-lines.ts";
+import { bridgeTransport } from "./bridge-settings.ts";
+import { refuseSharedIds } from "./bridges.ts";
 import { readDynamicSecurity } from "./dynamic-security-file.ts";
 import { StartFailure } from "./failure.ts";
 import { Security, type SecurityParts } from "./security.ts";
@@ -49,7 +53,33 @@ export async function troubleWith(
       tell(error);
     }
   }
+  try {
+    refuseSharedIds(configuration.bridges);
+  } catch (error) {
+    tell(error);
+  }
   return [...new Set(found)];
+}
+
+/**
+ * Reads certificates and keys of bridges, which would start without them and try again and again.
+ *
+ * @returns A line for each that cannot.
+ */
+export async function troubleWithBridges({ bridges }: Configuration): Promise<string[]> {
+  const found: string[] = [];
+  for (const bridge of bridges) {
+    // What is read is the same for all its addresses.
+    const { tls } = bridgeTransport(bridge, bridge.addresses[0]!);
+    if (tls === undefined) continue;
+    try {
+      await tlsClient(tls).ready();
+    } catch (error) {
+      if (!(error instanceof TransportError)) throw error;
+      found.push(`Bridge ${bridge.name}: ${error.message}`);
+    }
+  }
+  return found;
 }
 
 const NO_EVENTS = {

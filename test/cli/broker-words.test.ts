@@ -157,6 +157,16 @@ describe("ts-broker --test-config", () => {
     ]);
   });
 
+  it("warns of a bridge that could not connect", async () => {
+    const bridge = ["connection a", "address localhost", "topic a", "bridge_cafile /nowhere"];
+    const result = await broker("-c", conf("listener 1", ...bridge), "--test-config");
+    expect(result).toMatchObject({ status: 0, stdout: "Configuration file is OK.\n" });
+    expect(linesOf(result)).toEqual([
+      "Warning: With this configuration a bridge would not connect:",
+      "Bridge a: cannot read /nowhere: no such file or directory",
+    ]);
+  });
+
   it("refuses a bad one with status 3", async () => {
     const path = conf("max_qos 5");
     const result = await broker("-c", path, "--test-config");

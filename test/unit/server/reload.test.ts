@@ -357,6 +357,12 @@ describe("a running broker", () => {
     expect(waiting.map(([, name]) => name).sort()).toEqual(unchanged.map(([name]) => name).sort());
   });
 
+  it("does not say once more what the reader has said of a bridge", async () => {
+    const bridge = ["connection c", "address c", "topic c", "start_type lazy"];
+    const { logged } = await started(...bridge, "bridge_cafile /a", "bridge_insecure true");
+    expect(logged()).not.toContain("insecure");
+  });
+
   it.each([
     ["an ACL file is wrong", "acl_file DIR/bad.acl", "Error opening acl file"],
     ["an ACL file is gone", "acl_file DIR/gone", "Error: Unable to open acl_file"],

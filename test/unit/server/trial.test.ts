@@ -7,11 +7,12 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
+import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ConfigurationReader } from "../../../src/options/conf/conf-file.ts";
-import { troubleWith } from "../../../src/server/trial.ts";
+import { troubleWith, troubleWithBridges } from "../../../src/server/trial.ts";
+import { hasOpenssl, makeCertificates } from "../../support/certificates.ts";
 
 let directory = "";
 beforeAll(() => {
@@ -25,14 +26,18 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-/** What is found, and what is logged, with D for the directory. */
-async function trouble(lines: readonly string[], env: Record<string, string> = {}) {
+function configured(lines: readonly string[]) {
   const reader = new ConfigurationReader(
     { list: () => undefined, read: () => undefined },
     () => undefined,
   );
   reader.readFile("t.conf", Buffer.from(lines.join("\n").replaceAll("D/", `${directory}/`)));
-  const configuration = reader.complete({ ports: [], verbose: false, quiet: false });
+  return reader.complete({ ports: [], verbose: false, quiet: false });
+}
+
+/** What is found, and what is logged, with D for the directory. */
+async function trouble(lines: readonly string[], env: Record<string, string> = {}) {
+  const configuration = configured(lines);
   const logged: string[] = [];
   const short = (text: string) => text.replaceAll(directory, "D");
   const write = (type: string, text: string) => logged.push(`${type}: ${short(text)}`);
@@ -103,5 +108,49 @@ describe("the files that a configuration names", () => {
         "Future versions will refuse to load this file.",
       "warning: To fix this, use `chmod 0700 D/open`.",
     ]);
+  });
+});
+
+describe("bridges", () => {
+  const lines = (name: string) => [`connection ${name}`, "address localhost", "topic a"];
+
+  it("cannot have the session of another, by the name of this machine", async () => {
+    const other = [...lines("b"), `remote_clientid ${hostname()}.a`];
+    const { found } = await trouble(["listener 1", ...lines("a"), ...other]);
+    expect(found).toEqual([
+      `Error: Bridge local_clientid 'local.${hostname()}.a' is not unique. ` +
+        "Try changing or setting the local_clientid value for one of the bridges.",
+    ]);
+  });
+
+  it("keep a broker from starting by nothing else, but may be unable to connect", async () => {
+    const text = [
+      "listener 1",
+      ...lines("plain"),
+      ...[...lines("a"), "bridge_cafile D/gone"],
+      ...[...lines("b"), "bridge_cafile D/bad"],
+      ...[...lines("c"), "bridge_identity i", "bridge_psk 12"],
+      ...[...lines("d"), "bridge_identity i", "bridge_psk 12", "bridge_ciphers NONE"],
+    ];
+    expect((await trouble(text)).found).toEqual([]);
+    const found = await troubleWithBridges(configured(text));
+    expect(found.map((line) => line.replaceAll(directory, "D"))).toEqual([
+      "Bridge a: cannot read D/gone: no such file or directory",
+      "Bridge b: D/bad holds no certificate in PEM form",
+      'Bridge d: no cipher suite is called "NONE"',
+    ]);
+  });
+
+  it.skipIf(!hasOpenssl)("can connect with good certificates", async () => {
+    using made = makeCertificates();
+    const text = ["listener 1", ...lines("a"), `bridge_cafile ${made.ca}`];
+    const own = [
+      `bridge_certfile ${made.certificate("client")}`,
+      `bridge_keyfile ${made.key("client")}`,
+    ];
+    expect(await troubleWithBridges(configured([...text, ...own]))).toEqual([]);
+    const others = own.map((line) => line.replace("client.key", "server.key"));
+    const [found] = await troubleWithBridges(configured([...text, ...others]));
+    expect(found).toMatch(/^Bridge a: .*server\.key is not the key of .*client\.crt$/);
   });
 });
