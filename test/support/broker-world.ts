@@ -61,6 +61,16 @@ export interface ClientOptions extends ConnectOptions {
   readonly listener?: Partial<ListenerSettings>;
 }
 
+/** What moves in the world beside the broker: a link, or whoever has others. */
+export interface Part {
+  /** The turn is over: what has gathered goes on. */
+  flush(): void;
+  /** Does one thing that has waited, as an event of its own. @returns Whether there was one. */
+  pump(): boolean;
+  /** Nothing is to come of it any more. */
+  readonly isDone: boolean;
+}
+
 export interface LogLine {
   readonly type: LogType;
   readonly text: string;
@@ -100,7 +110,7 @@ export class BrokerWorld {
   private readonly pool = new BufferPool();
   private readonly listener: ListenerSettings;
   private readonly version: Version;
-  private readonly links = new Set<WorldLink>();
+  private readonly links = new Set<Part>();
   private opened = 0;
   private isInTurn = false;
   private holdsStore: boolean;
@@ -151,6 +161,11 @@ export class BrokerWorld {
       if (link.connection === null) link.close();
     });
     return client;
+  }
+
+  /** Has `part` move with the others. */
+  join(part: Part): void {
+    this.links.add(part);
   }
 
   /** Everything `body` makes clients do is one turn of the broker's. */
@@ -213,7 +228,7 @@ export class BrokerWorld {
 }
 
 /** The broker's end of a connection, and the network behind it. */
-class WorldLink implements Link, Pipe {
+class WorldLink implements Link, Pipe, Part {
   readonly address = "127.0.0.1";
   readonly port: number;
   readonly out: OutBuffer;
