@@ -271,10 +271,17 @@ export class Bridge {
           this.dropped++;
           this.complain("size", `takes no message as large as ${size} bytes; such are dropped.`);
         },
+        onNameless: (topic) => {
+          this.dropped++;
+          this.complain(
+            "nameless",
+            `has no name for topics such as ${shortened(topic)}, which their prefix makes too long; they are dropped.`,
+          );
+        },
         onUnasked: (topic) =>
           this.complain(
             "unasked",
-            `sends what no topic line asks for, such as ${topic}; it is dropped.`,
+            `sends what no topic line asks for, such as ${shortened(topic)}; it is dropped.`,
           ),
       },
     });
@@ -490,8 +497,16 @@ const IDLE = "nothing to do";
 const FIRST_IS_BACK = "the first address is back";
 const ENDED_BY_BROKER = "ended by the broker";
 
+/** Characters of a topic in a line of the log. */
+const TOPIC_SHOWN_MAX = 200;
+
 function placeOf({ host, port }: Address): string {
   return `${host}:${port}`;
+}
+
+/** A topic as it stands in a sentence of the log. */
+function shortened(topic: string): string {
+  return topic.length > TOPIC_SHOWN_MAX ? `${topic.slice(0, TOPIC_SHOWN_MAX)}…` : topic;
 }
 
 /** What the topics of messages match that come for these lines. */

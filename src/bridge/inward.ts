@@ -19,15 +19,20 @@ import { writeAgain } from "./publish-writer.ts";
 import type { TopicMap } from "./topic-map.ts";
 
 export interface InwardEvents {
-  /** A packet that is no message and no part of an exchange, such as SUBACK. */
-  onControl(bytes: Buffer, start: number, bodyStart: number, bodyEnd: number): void;
+  /**
+   * A packet that is no message and no part of an exchange, such as SUBACK; until the remote has
+   * accepted, any packet. What came before it has gone on.
+   *
+   * @returns Whether what comes behind it is to be looked at.
+   */
+  onControl(bytes: Buffer, start: number, bodyStart: number, bodyEnd: number): boolean;
   /**
    * An answer to a PUBLISH that was sent to the remote.
    *
    * @returns Whether it is not our broker's.
    */
   onAnswer(type: number, packetId: number, reasonCode: number): boolean;
-  /** A message that nobody asked for was dropped. */
+  /** A message that nobody asked for was dropped: told of the first one alone. */
   onUnasked(topic: string): void;
 }
 
@@ -51,6 +56,8 @@ export class Inward implements FrameSink {
   bytes = 0;
   /** Those that nobody asked for. */
   unasked = 0;
+  /** Whether the remote has accepted. */
+  isOpen = false;
   private readonly parts: InwardParts;
   private readonly reader = new FrameReader(this);
   private readonly view = new PublishView();
@@ -71,15 +78,19 @@ export class Inward implements FrameSink {
   onBytes(chunk: Buffer): void {
     this.from = 0;
     this.to = 0;
-    this.reader.onBytes(chunk);
-    this.flush(chunk);
+    try {
+      this.reader.onBytes(chunk);
+    } finally {
+      // What came whole before an error goes on.
+      this.flush(chunk);
+    }
   }
 
   onFrame(bytes: Buffer, start: number, bodyStart: number, bodyEnd: number): boolean {
     const type = bytes[start]! >> 4;
-    if (type === TYPE.publish) {
+    if (type === TYPE.publish && this.isOpen) {
       this.onPublish(bytes, start, bodyStart, bodyEnd);
-    } else if (type >= TYPE.puback && type <= TYPE.pubcomp) {
+    } else if (this.isOpen && type >= TYPE.puback && type <= TYPE.pubcomp) {
       if (bodyEnd - bodyStart < 2) throw tooShort();
       const packetId = bytes.readUInt16BE(bodyStart);
       const reasonCode = bodyEnd - bodyStart > 2 ? bytes[bodyStart + 2]! : 0;
@@ -88,7 +99,7 @@ export class Inward implements FrameSink {
       if (!isOurs) this.pass(bytes, start, bodyEnd);
     } else {
       this.flush(bytes);
-      this.parts.events.onControl(bytes, start, bodyStart, bodyEnd);
+      return this.parts.events.onControl(bytes, start, bodyStart, bodyEnd);
     }
     return true;
   }
@@ -118,8 +129,7 @@ export class Inward implements FrameSink {
       return;
     }
     this.flush(bytes);
-    const name = topic?.to ?? bytes.subarray(view.topicStart, view.topicEnd);
-    writeAgain(out, newHead, bytes, view, name);
+    writeAgain(out, newHead, bytes, view, topic?.isChanged === true ? topic.to : null);
   }
 
   /** Whether no line has the message's topic, which an alias may stand for. */
@@ -136,6 +146,7 @@ export class Inward implements FrameSink {
       return false;
     }
     if (alias !== undefined) unaskedAliases.add(alias);
+    if (this.unasked > 0) return true;
     this.parts.events.onUnasked(bytes.toString("utf8", view.topicStart, view.topicEnd));
     return true;
   }

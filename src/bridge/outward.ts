@@ -4,7 +4,8 @@
  *
  * So the session is the bridge's queue: a message leaves it when the remote has acknowledged it,
  * and at QoS 2 each step of the exchange is the session's own. What the remote will not have is
- * answered here in its place: larger than it takes, or at a lower QoS than the message's.
+ * answered here in its place: larger than it takes, of a topic that has no name there, or at a
+ * lower QoS than the message's.
  *
  * Hot path. Budget: no allocation per message; packets that stay as they are leave as one slice.
  */
@@ -12,6 +13,7 @@ import type { OutBuffer } from "../core/base/out-buffer.ts";
 import { ACK_HEAD, ACK_SIZE_MAX, writeAck } from "../core/codec/ack.ts";
 import { FrameReader, type FrameSink } from "../core/codec/frame.ts";
 import { type Qos, TYPE, type Version } from "../core/codec/packets.ts";
+import { readPropertyList } from "../core/codec/properties.ts";
 import { PublishView, readPublish } from "../core/codec/publish.ts";
 import { sizeAgain, writeAgain } from "./publish-writer.ts";
 import type { TopicMap } from "./topic-map.ts";
@@ -30,6 +32,8 @@ export interface OutwardEvents {
   onControl(bytes: Buffer, start: number, bodyStart: number, bodyEnd: number): void;
   /** A message of `size` bytes is not sent, for the remote takes none so large. */
   onTooLarge(size: number): void;
+  /** A message is not sent, for its line makes no topic name of our topic. */
+  onNameless(topic: string): void;
 }
 
 export interface OutwardParts {
@@ -56,6 +60,8 @@ export class Outward implements FrameSink {
   private readonly ours = new Set<number>();
   /** QoS 2 messages that the remote was sent at QoS 1. */
   private readonly lowered = new Set<number>();
+  /** Topic aliases that our broker gave out with messages that were not sent, and their topics. */
+  private readonly untold = new Map<number, Buffer>();
   /** Packets of the chunk being read that go on as they are. */
   private from = 0;
   private to = 0;
@@ -109,39 +115,75 @@ export class Outward implements FrameSink {
 
   private onPublish(bytes: Buffer, start: number, bodyStart: number, bodyEnd: number): void {
     const { view } = this;
-    const { map, version, limits, out } = this.parts;
+    const { version, limits, out } = this.parts;
     const head = bytes[start]!;
     readPublish(view, bytes, head, bodyStart, bodyEnd, version);
-    const isAliased = view.topicEnd === view.topicStart;
-    // What no line has any more was asked for by one that is gone: it keeps its name.
-    const topic = isAliased || this.isPlain ? null : map.map(bytes, view.topicStart, view.topicEnd);
-    const isChanged = topic?.isChanged === true;
-    const size = isChanged ? sizeAgain(view, topic.to) : bodyEnd - start;
-    if (size > limits.packetSizeMax) {
+    const name = this.nameOf(bytes);
+    const qos = view.qos < limits.qosMax ? view.qos : limits.qosMax;
+    const flags = (qos << 1) | (limits.retains ? head & 1 : 0) | (qos > 0 ? head & 8 : 0);
+    const newHead = 0x30 | flags;
+    if (this.isUnfit(bytes, newHead, name)) {
       this.refuse(view.qos, view.packetId);
-      this.parts.events.onTooLarge(size);
       return;
     }
     this.messages++;
     this.bytes += view.payloadEnd - view.payloadStart;
-    const qos = view.qos < limits.qosMax ? view.qos : limits.qosMax;
-    const flags = (qos << 1) | (limits.retains ? head & 1 : 0) | (qos > 0 ? head & 8 : 0);
-    const newHead = 0x30 | flags;
-    if (!isChanged && newHead === head) {
+    if (name === null && newHead === head) {
       this.pass(bytes, start, bodyEnd);
       return;
     }
     this.flush(bytes);
-    const name = isChanged ? topic.to : bytes.subarray(view.topicStart, view.topicEnd);
     writeAgain(out, newHead, bytes, view, name);
     if (qos < view.qos) this.lower(view.qos, qos, view.packetId);
   }
 
+  /** What the topic is called at the remote: null as it stands, empty where it has no name. */
+  private nameOf(bytes: Buffer): Buffer | null {
+    const { view, untold } = this;
+    if (view.topicEnd === view.topicStart) {
+      return untold.size === 0 ? null : (untold.get(this.alias(bytes)) ?? null);
+    }
+    if (this.isPlain) return null;
+    // What no line has any more was asked for by one that is gone: it keeps its name.
+    const topic = this.parts.map.map(bytes, view.topicStart, view.topicEnd);
+    return topic.isChanged ? topic.to : null;
+  }
+
+  /** Whether it cannot be sent; whoever has to know is told. */
+  private isUnfit(bytes: Buffer, head: number, name: Buffer | null): boolean {
+    const { view, untold } = this;
+    const { limits, events } = this.parts;
+    const size = sizeAgain(view, head, name);
+    const isNameless = name !== null && name.length === 0;
+    if (size <= limits.packetSizeMax && !isNameless) {
+      if (untold.size > 0) untold.delete(this.alias(bytes));
+      return false;
+    }
+    const { topicStart, topicEnd } = view;
+    const alias = this.alias(bytes);
+    if (alias > 0 && topicEnd > topicStart) {
+      untold.set(alias, name ?? Buffer.from(bytes.subarray(topicStart, topicEnd)));
+    }
+    if (isNameless) events.onNameless(bytes.toString("utf8", topicStart, topicEnd));
+    else events.onTooLarge(size);
+    return true;
+  }
+
+  /** 0 for none. */
+  private alias(bytes: Buffer): number {
+    const { propertiesStart, propertiesEnd } = this.view;
+    if (propertiesStart === propertiesEnd) return 0;
+    return readPropertyList(bytes, propertiesStart, propertiesEnd, "publish").topicAlias ?? 0;
+  }
+
   /** PUBREL of an exchange whose other side is here. */
   private isOurs(type: number, bytes: Buffer, bodyStart: number): boolean {
-    if (type !== TYPE.pubrel || this.ours.size === 0) return false;
+    if (type !== TYPE.pubrel) return false;
+    // A remote without QoS 2 has none under way, also if an earlier connection began it.
+    const hasNone = this.parts.limits.qosMax < 2;
+    if (!hasNone && this.ours.size === 0) return false;
     const packetId = bytes.readUInt16BE(bodyStart);
-    if (!this.ours.delete(packetId)) return false;
+    if (!this.ours.delete(packetId) && !hasNone) return false;
     this.answer(ACK_HEAD.pubcomp, packetId);
     return true;
   }
@@ -156,7 +198,8 @@ export class Outward implements FrameSink {
     if (qos === 1) this.answer(ACK_HEAD.puback, packetId);
     if (qos !== 2) return;
     this.answer(ACK_HEAD.pubrec, packetId);
-    this.ours.add(packetId);
+    // Of a repeat the remote may know already: its PUBREL goes there.
+    if (!this.view.dup) this.ours.add(packetId);
   }
 
   private answer(head: number, packetId: number): void {

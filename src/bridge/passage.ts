@@ -24,6 +24,7 @@ import { PINGREQ_PACKET } from "../core/codec/ack.ts";
 import { readPacket, writePacket } from "../core/codec/general.ts";
 import {
   type ConnackPacket,
+  type DisconnectPacket,
   type Qos,
   type SubackPacket,
   TYPE,
@@ -71,6 +72,7 @@ export interface PassageEvents {
   /** It has refused a message. */
   onMessageRefused(reasonCode: number): void;
   onTooLarge(size: number): void;
+  onNameless(topic: string): void;
   onUnasked(topic: string): void;
 }
 
@@ -164,9 +166,8 @@ export class Passage implements LocalLinkEnd {
     this.end({ kind: "closed", why });
   }
 
-  /** Messages that have not reached the remote, or not come back from it yet. */
-  get inflight(): number {
-    return this.connection?.session?.outgoing.inflightCount ?? 0;
+  private get isGoingOn(): boolean {
+    return this.state !== "over";
   }
 
   // The broker's side.
@@ -309,31 +310,36 @@ export class Passage implements LocalLinkEnd {
     });
   }
 
-  private onRemotePacket(bytes: Buffer, start: number, bodyStart: number, bodyEnd: number): void {
+  /** @returns Whether the connection goes on. */
+  private onRemotePacket(
+    bytes: Buffer,
+    start: number,
+    bodyStart: number,
+    bodyEnd: number,
+  ): boolean {
     const head = bytes[start]!;
     const type = head >> 4;
     const { version } = this.parts.offer;
     if (this.state === "connecting") {
       if (type !== TYPE.connack) throw notConnack();
       this.onConnack(readPacket(bytes, head, bodyStart, bodyEnd, version) as ConnackPacket);
-      return;
-    }
-    if (type === TYPE.suback) {
+    } else if (type === TYPE.suback) {
       this.onSuback(readPacket(bytes, head, bodyStart, bodyEnd, version) as SubackPacket);
     } else if (type === TYPE.unsuback) {
-      this.giveBack(
-        (readPacket(bytes, head, bodyStart, bodyEnd, version) as UnsubackPacket).packetId,
-      );
+      const packet = readPacket(bytes, head, bodyStart, bodyEnd, version) as UnsubackPacket;
+      this.giveBack(packet.packetId);
       this.trace("Received UNSUBACK from");
     } else if (type === TYPE.pingresp) {
       this.trace("Received PINGRESP from");
     } else if (type === TYPE.disconnect && version === 5) {
-      const packet = readPacket(bytes, head, bodyStart, bodyEnd, version);
-      const reasonCode = packet.type === "disconnect" ? packet.reasonCode : 0;
-      this.end({ kind: "ended", reasonCode });
+      const packet = readPacket(bytes, head, bodyStart, bodyEnd, version) as DisconnectPacket;
+      // What came before it is our broker's already.
+      this.feedBroker();
+      this.end({ kind: "ended", reasonCode: packet.reasonCode });
     } else {
       throw new ProtocolError("protocolError", "§2.1.2", `packet type ${type} is not a server's`);
     }
+    return this.isGoingOn;
   }
 
   private onConnack({ reasonCode, sessionPresent, properties }: ConnackPacket): void {
@@ -344,6 +350,7 @@ export class Passage implements LocalLinkEnd {
       return;
     }
     this.state = "open";
+    if (this.inward !== null) this.inward.isOpen = true;
     const told = properties.maximumPacketSize ?? Number.POSITIVE_INFINITY;
     const own = settings.maxPacketSize > 0 ? settings.maxPacketSize : Number.POSITIVE_INFINITY;
     const limits: RemoteLimits = {
@@ -364,6 +371,7 @@ export class Passage implements LocalLinkEnd {
         // Our broker's answers are no news: it takes all that a bridge of its own asks for.
         onControl: () => undefined,
         onTooLarge: (size) => events.onTooLarge(size),
+        onNameless: (topic) => events.onNameless(topic),
       },
     });
     const aliases = Math.min(properties.topicAliasMaximum ?? 0, settings.maxTopicAlias);

@@ -3,7 +3,7 @@
  * another put in its place.
  *
  * One map for each way. Holds at all times: what was worked out for a topic is remembered, for as
- * many topics as `rememberedMax`.
+ * many topics of usual length as `rememberedMax`.
  *
  * Hot path. Budget: nothing for the topic of the message before; one string and one look-up for
  * another one that is remembered.
@@ -25,15 +25,22 @@ export interface TopicLine {
 /** A topic on its way over. */
 export interface Mapped {
   readonly from: Buffer;
-  /** What it is called on the other side; `from` where no line has it. */
+  /**
+   * What it is called on the other side: `from` where no line has it, empty where its line makes
+   * no topic name of it.
+   */
   readonly to: Buffer;
-  /** Whether a line has it. */
+  /** Whether a line has it, and a name for it. */
   readonly isMeant: boolean;
   readonly isChanged: boolean;
 }
 
 /** Topics that are remembered, outside tests. */
 const REMEMBERED_MAX = 10_000;
+/** Bytes of a topic above which it is worked out anew each time: few may fill much memory. */
+const REMEMBERED_BYTES_MAX = 1_000;
+
+const NO_NAME = Buffer.alloc(0);
 
 export class TopicMap {
   readonly lines: readonly TopicLine[];
@@ -57,11 +64,15 @@ export class TopicMap {
     let known = this.known.get(key);
     if (known === undefined) {
       known = this.workOut(Buffer.from(bytes.subarray(start, end)));
-      if (this.known.size >= this.rememberedMax) this.known.clear();
-      this.known.set(key, known);
+      if (key.length <= REMEMBERED_BYTES_MAX) this.remember(key, known);
     }
     this.last = known;
     return known;
+  }
+
+  private remember(key: string, known: Mapped): void {
+    if (this.known.size >= this.rememberedMax) this.known.clear();
+    this.known.set(key, known);
   }
 
   /** The first line that has the topic says what becomes of it, as with mosquitto. */
@@ -72,7 +83,7 @@ export class TopicMap {
       const rest = topic.startsWith(prefixFrom) ? topic.slice(prefixFrom.length) : topic;
       const name = prefixTo + rest;
       if (name === topic) return unchanged(from, true);
-      if (!isTopicName(name)) return unchanged(from, false);
+      if (!isTopicName(name)) return { from, to: NO_NAME, isMeant: false, isChanged: true };
       return { from, to: Buffer.from(name), isMeant: true, isChanged: true };
     }
     return unchanged(from, false);

@@ -96,7 +96,7 @@ export class BridgeWorld {
     this.turn(() => this.bridge.start());
   }
 
-  /** Starts it, and accepts what it dials. @returns The remote, which was asked what it is asked. */
+  /** Starts it, and accepts what it dials. @returns The remote, which was asked for topics. */
   connected(connack: Partial<ConnackPacket> = {}): Remote {
     this.start();
     return this.accepted(connack);
