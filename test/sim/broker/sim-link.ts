@@ -90,6 +90,11 @@ export class SimLink implements Link {
     this.toBroker = Buffer.concat([this.toBroker, bytes]);
   }
 
+  /** Bytes that the client has sent and the broker has not taken. */
+  get unread(): number {
+    return this.toBroker.length;
+  }
+
   /** The client's end is gone. What it had sent may still arrive, or some of it. */
   cut(prng: Prng): void {
     this.isCut = true;
