@@ -3,7 +3,7 @@
  * that crash, clients on both sides. One seed decides everything.
  *
  * Broker A has the bridge. What is published at A below `out/` goes to B as `there/`, what is
- * published at B below `in/` comes to A as `here/`.
+ * published at B below `in/` comes to A as `here/`, and `both/` goes both ways as it is.
  */
 import { Bridge, type BridgeWorld } from "../../../src/bridge/bridge.ts";
 import type { BridgeSettings } from "../../../src/bridge/settings.ts";
@@ -22,7 +22,7 @@ import { SimDisk } from "../durable/sim-disk.ts";
 import { Trace } from "../durable/trace.ts";
 import { Witness } from "../durable/witness.ts";
 
-const MESSAGES = 40;
+const MESSAGES = 150;
 
 /** One of the two brokers with what is around it. */
 export class Side implements Surroundings {
@@ -173,7 +173,9 @@ export class Side implements Surroundings {
   }
 
   private planCrash(): void {
-    this.untilCrash = this.prng.between(200, 3_000);
+    this.untilCrash = this.prng.chance(0.3)
+      ? this.prng.between(1, 100)
+      : this.prng.between(100, 2_500);
   }
 }
 
@@ -197,12 +199,12 @@ export class BridgedWorld {
     this.version = this.prng.pick([3, 4, 5] as const);
     const one = this.prng.pick([4, 5] as const);
     this.a = new Side("A", this, [
-      writer("writer-a", one, ["out/x", "out/y"]),
-      reader("reader-a", ["here/x", "here/y"]),
+      writer("writer-a", one, ["out/x", "out/y", "both/x"]),
+      reader("reader-a", ["here/x", "here/y", "both/x"]),
     ]);
     this.b = new Side("B", this, [
-      writer("writer-b", one, ["in/x", "in/y"]),
-      reader("reader-b", ["there/x", "there/y"]),
+      writer("writer-b", one, ["in/x", "in/y", "both/x"]),
+      reader("reader-b", ["there/x", "there/y", "both/x"]),
     ]);
     this.a.start();
     this.b.start();
@@ -293,7 +295,7 @@ class Way implements DialledLink, LinkEnd {
       else this.open();
       return;
     }
-    if (isFaulty && prng.chance(0.004)) {
+    if (isFaulty && prng.chance(0.012)) {
       trace.note("the bridge's network breaks");
       this.link.cut(prng);
       this.lose(new Error("Connection reset by peer"));
@@ -374,6 +376,7 @@ class Way implements DialledLink, LinkEnd {
 function settingsOf(version: Version): BridgeSettings {
   const outgoing = { filter: "out/#", prefixFrom: "out/", prefixTo: "there/", qos: 2 } as const;
   const incoming = { filter: "in/#", prefixFrom: "in/", prefixTo: "here/", qos: 2 } as const;
+  const both = { filter: "both/#", prefixFrom: "", prefixTo: "", qos: 2 } as const;
   return {
     name: "ab",
     addresses: [{ host: "b", port: 1883 }],
@@ -386,11 +389,12 @@ function settingsOf(version: Version): BridgeSettings {
     cleanSession: false,
     localCleanSession: false,
     keepAlive: 60,
-    outgoing: [outgoing],
-    incoming: [incoming],
+    outgoing: [outgoing, both],
+    incoming: [incoming, both],
     remoteRequests: [
       { filter: "there/#", qos: 2, wanted: false },
       { filter: "in/#", qos: 2, wanted: true },
+      { filter: "both/#", qos: 2, wanted: true },
     ],
     startType: "automatic",
     idleTimeout: 60,
