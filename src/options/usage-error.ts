@@ -12,8 +12,7 @@ export type UsageCode =
   | "bad-value"
   | "conflict"
   | "incomplete"
-  | "bad-configuration"
-  | "not-supported";
+  | "bad-configuration";
 
 /**
  * What comes after the message:

@@ -9,6 +9,7 @@ import { dialFor } from "../io/dial.ts";
 import { fraction } from "../io/random.ts";
 import type { TurnLoop } from "../io/turn.ts";
 import type { BridgeConfiguration } from "../options/conf/bridge-configuration.ts";
+import { sharedClientWords } from "../options/conf/bridge-lines.ts";
 import { bridgeSettings, bridgeTransport } from "./bridge-settings.ts";
 import { StartFailure, systemWords } from "./failure.ts";
 
@@ -85,11 +86,12 @@ export class Bridges {
     bridge.start();
   }
 
+  /** What has not changed may still read its certificates anew, at the next connection. */
   private change(one: Running, configuration: BridgeConfiguration): void {
-    if (JSON.stringify(one.configuration) === JSON.stringify(configuration)) return;
+    const isSame = JSON.stringify(one.configuration) === JSON.stringify(configuration);
     one.configuration = configuration;
     const settings = bridgeSettings(configuration);
-    const isAtOnce = configuration.reloadType === "immediate";
+    const isAtOnce = !isSame && configuration.reloadType === "immediate";
     one.bridge.reconfigure(settings, this.worldOf(configuration), isAtOnce);
     one.hide();
     one.hide = this.show(one.bridge);
@@ -125,13 +127,7 @@ export function refuseSharedIds(configurations: readonly BridgeConfiguration[]):
   const ids = new Set<string>();
   for (const configuration of configurations) {
     const { localClientId } = bridgeSettings(configuration);
-    if (ids.has(localClientId)) {
-      const advice = "Try changing or setting the local_clientid value for one of the bridges.";
-      throw new StartFailure(
-        3,
-        `Error: Bridge local_clientid '${localClientId}' is not unique. ${advice}`,
-      );
-    }
+    if (ids.has(localClientId)) throw new StartFailure(3, sharedClientWords(localClientId));
     ids.add(localClientId);
   }
 }

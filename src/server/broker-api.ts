@@ -4,6 +4,7 @@ import type { Access, Authenticator } from "../broker/world.ts";
 import { EventLoopLag } from "../io/event-loop-lag.ts";
 import { cpuSeconds, residentBytes } from "../io/memory.ts";
 import type { ListenerConfiguration } from "../options/conf/configuration.ts";
+import type { BridgeFacts } from "./bridges.ts";
 import { HttpApi } from "./http-api.ts";
 import { Metrics } from "./metrics.ts";
 
@@ -15,10 +16,11 @@ export interface BrokerApiParts {
   /** Why clients cannot be served, a sentence; null when they can. */
   unready(): string | null;
   store(): { readonly isOn: boolean; readonly takesChanges: boolean };
+  bridges(): readonly BridgeFacts[];
 }
 
 export function brokerApi(parts: BrokerApiParts): HttpApi {
-  const { broker, authenticator, access, listeners, unready, store } = parts;
+  const { broker, authenticator, access, listeners, unready, store, bridges } = parts;
   const { version } = broker;
   const systree = () => broker.sys.valuesAt(performance.now());
   const lag = new EventLoopLag();
@@ -31,6 +33,7 @@ export function brokerApi(parts: BrokerApiParts): HttpApi {
     lag: () => lag.take(),
     store,
     unready,
+    bridges,
   });
   return new HttpApi({ authenticator, access, version, systree, listeners, unready, metrics });
 }

@@ -7,6 +7,7 @@
  */
 import { Counter, Gauge, Registry } from "prom-client";
 import type { Lag } from "../io/event-loop-lag.ts";
+import type { BridgeFacts } from "./bridges.ts";
 
 export interface MetricSources {
   readonly version: string;
@@ -22,7 +23,26 @@ export interface MetricSources {
   store(): { readonly isOn: boolean; readonly takesChanges: boolean };
   /** Why clients cannot be served; null when they can. */
   unready(): string | null;
+  bridges(): readonly BridgeFacts[];
 }
+
+/** What is told of each bridge, with its name as a label. */
+const OF_BRIDGES: readonly (readonly [
+  name: string,
+  help: string,
+  read: (facts: BridgeFacts) => number,
+])[] = [
+  ["ts_broker_bridge_up", "Whether the bridge is connected, 1 or 0.", ({ isUp }) => (isUp ? 1 : 0)],
+  ["ts_broker_bridge_sent_total", "Messages sent to the remote.", ({ sent }) => sent],
+  ["ts_broker_bridge_received_total", "Messages from the remote.", ({ received }) => received],
+  [
+    "ts_broker_bridge_dropped_total",
+    "Messages that the remote did not take, or that nobody had asked for.",
+    ({ dropped }) => dropped,
+  ],
+  ["ts_broker_bridge_queued", "Messages on their way to the remote.", ({ queued }) => queued],
+  ["ts_broker_bridge_connections_total", "Connections made.", ({ connections }) => connections],
+];
 
 /** Topics below $SYS/broker/, in their order in mosquitto-2.1 a.8. */
 const BY_TOPIC: readonly (readonly [topic: string, name: string, help: string])[] = [
@@ -78,6 +98,7 @@ export class Metrics {
     );
     this.addLag();
     this.addStates();
+    this.addBridges();
   }
 
   get contentType(): string {
@@ -117,6 +138,44 @@ export class Metrics {
       { version: sources.version },
       1,
     );
+  }
+
+  private addBridges(): void {
+    const registers = [this.registry];
+    const labelNames = ["bridge"] as const;
+    const { sources } = this;
+    for (const [name, help, read] of OF_BRIDGES) {
+      const collect = (reset: () => void, put: (bridge: string, value: number) => void) => {
+        // One that is gone is told of no longer.
+        reset();
+        for (const facts of sources.bridges()) put(facts.name, read(facts));
+      };
+      if (name.endsWith("_total")) {
+        const counter = new Counter({
+          name,
+          help,
+          labelNames,
+          registers,
+          collect: () =>
+            collect(
+              () => counter.reset(),
+              (bridge, value) => counter.inc({ bridge }, value),
+            ),
+        });
+      } else {
+        const gauge = new Gauge({
+          name,
+          help,
+          labelNames,
+          registers,
+          collect: () =>
+            collect(
+              () => gauge.reset(),
+              (bridge, value) => gauge.set({ bridge }, value),
+            ),
+        });
+      }
+    }
   }
 
   /** @param read Undefined leaves it as it was. */

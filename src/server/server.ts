@@ -215,6 +215,7 @@ export class RunningServer {
       access: security,
       listeners: () => listeners.configurations,
       unready: () => this.unready(),
+      bridges: () => this.bridges?.facts ?? [],
       store: () => ({
         isOn: persistence !== null,
         takesChanges: (persistence?.trouble ?? null) === null,

@@ -175,6 +175,12 @@ function refuseUnconnectable(bridge: Omit<BridgeConfiguration, "tls">): void {
   );
 }
 
+/** What is said when two bridges would have one session. */
+export function sharedClientWords(localClientid: string): string {
+  const advice = "Try changing or setting the local_clientid value for one of the bridges.";
+  return `Error: Bridge local_clientid '${localClientid}' is not unique. ${advice}`;
+}
+
 /** As far as they are known here: a bridge without any identifier has its name in both. */
 function refuseSameClients(bridges: readonly BridgeConfiguration[]): void {
   const taken = new Set<string>();
@@ -182,12 +188,7 @@ function refuseSameClients(bridges: readonly BridgeConfiguration[]): void {
     const remote = remoteClientid === undefined ? undefined : `local.${remoteClientid}`;
     const local = localClientid ?? remote;
     if (local === undefined) continue;
-    if (taken.has(local)) {
-      throw bad(
-        `Error: Bridge local_clientid '${local}' is not unique. ` +
-          "Try changing or setting the local_clientid value for one of the bridges.",
-      );
-    }
+    if (taken.has(local)) throw bad(sharedClientWords(local));
     taken.add(local);
   }
 }

@@ -12,6 +12,7 @@ const SOURCES: MetricSources = {
   lag: () => ({ mean: 0.001, p50: 0.002, p99: 0.003, max: 0.004 }),
   store: () => ({ isOn: true, takesChanges: false }),
   unready: () => null,
+  bridges: () => [],
 };
 
 /** Lines that are values, by name. */
@@ -52,6 +53,28 @@ describe("metrics", () => {
       mqtt_received_packets_total: 50,
       ts_broker_resident_memory_bytes: 1000,
     });
+  });
+
+  it("tell of each bridge by its name, and of one that is gone no longer", async () => {
+    const one = { sent: 4, received: 3, dropped: 2, queued: 1, connections: 5 };
+    let bridges = [
+      { name: "a", isUp: true, ...one },
+      { name: "b", isUp: false, ...one, sent: 9 },
+    ];
+    const metrics = new Metrics({ ...SOURCES, bridges: () => bridges });
+    expect(await values({}, metrics)).toMatchObject({
+      'ts_broker_bridge_up{bridge="a"}': 1,
+      'ts_broker_bridge_up{bridge="b"}': 0,
+      'ts_broker_bridge_sent_total{bridge="a"}': 4,
+      'ts_broker_bridge_sent_total{bridge="b"}': 9,
+      'ts_broker_bridge_received_total{bridge="a"}': 3,
+      'ts_broker_bridge_dropped_total{bridge="a"}': 2,
+      'ts_broker_bridge_queued{bridge="a"}': 1,
+      'ts_broker_bridge_connections_total{bridge="a"}': 5,
+    });
+    bridges = bridges.slice(1);
+    const names = Object.keys(await values({}, metrics));
+    expect(names.filter((name) => name.includes('"a"'))).toEqual([]);
   });
 
   it("name every value of $SYS but its rates and second names", async () => {
