@@ -4,8 +4,8 @@
  * Goal: what a publisher on one side was told is done arrives at the subscriber on the other side:
  * at QoS 1 at least once, at QoS 2 exactly once, in order, whichever broker dies and wherever the
  * link breaks; and when all has come to rest nothing waits on either side.
- * Method: the real `Bridge`, `Broker`, `Journal` and `Database` (`bridge/`), with the clients, links
- * and disks of the other simulations.
+ * Method: the real `Bridge`, `Broker`, `Journal` and `Database` (`bridge/`), with the clients,
+ * links and disks of the other simulations.
  *
  * Replay a failure with SEED=n; search with SEEDS=n.
  */

@@ -1,6 +1,6 @@
 /**
- * Two brokers, each on its own disk, with a bridge between them: links that stall and break, brokers
- * that crash, clients on both sides. One seed decides everything.
+ * Two brokers, each on its own disk, with a bridge between them: links that stall and break,
+ * brokers that crash, clients on both sides. One seed decides everything.
  *
  * Broker A has the bridge. What is published at A below `out/` goes to B as `there/`, what is
  * published at B below `in/` comes to A as `here/`, and `both/` goes both ways as it is.
