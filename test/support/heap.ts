@@ -4,18 +4,26 @@
  */
 import { getHeapStatistics } from "node:v8";
 
-/** Rounds before one counts: V8 compiles what is run often. */
-const WARM_UP = 20;
+const BATCH = 15;
+/** V8 has compiled by then what it compiles. */
+const BATCHES_MAX = 60;
 
-/** Bytes that `body` takes: the least of many rounds, for the machine takes some now and then. */
-export function heapBytesTaken(body: () => void, rounds = 60): number {
+/**
+ * Bytes that `body` takes once it is compiled: the median of a batch of rounds, for the garbage
+ * collector comes in between now and then.
+ *
+ * @param enough Whether it takes less is not asked.
+ */
+export function heapBytesTaken(enough: number, body: () => void): number {
   let least = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < rounds; i++) {
-    const before = getHeapStatistics().used_heap_size;
-    body();
-    const taken = getHeapStatistics().used_heap_size - before;
-    // Below 0 the garbage collector came in between.
-    if (i >= WARM_UP && taken >= 0 && taken < least) least = taken;
+  for (let batch = 0; batch < BATCHES_MAX && least > enough; batch++) {
+    const taken = Array.from({ length: BATCH }, () => {
+      const before = getHeapStatistics().used_heap_size;
+      body();
+      return getHeapStatistics().used_heap_size - before;
+    });
+    taken.sort((a, b) => a - b);
+    least = Math.min(least, taken[(BATCH - 1) / 2]!);
   }
   return least;
 }

@@ -103,7 +103,7 @@ describe.each(VERSIONS)("Outward, topics in version %i", (version) => {
       const { outward, sent, controls } = outwards({ version });
       outward.onBytes(stream.subarray(0, cut));
       outward.onBytes(stream.subarray(cut));
-      expect(sent(), `cut at ${cut}`).toEqual(wanted);
+      expect(sent().equals(wanted), `cut at ${cut}`).toBe(true);
       expect(controls).toEqual(["20020000"]);
     }
   });
@@ -323,6 +323,8 @@ describe("Outward, counting", () => {
 
 describe("Outward, memory", () => {
   const COUNT = 500;
+  /** What is taken for the chunk alone, and by V8 itself. */
+  const BYTES_A_MESSAGE = 10;
 
   it.each([
     ["go on as they are", { lines: PLAIN }],
@@ -336,11 +338,12 @@ describe("Outward, memory", () => {
       ...Array.from({ length: COUNT }, () => publish(4, "l/a", { retain: true })),
       ...Array.from({ length: COUNT }, () => publish(4, "other", { qos: 1, packetId: 1 })),
     ]);
-    const taken = heapBytesTaken(() => {
+    const enough = 2 * COUNT * BYTES_A_MESSAGE;
+    const taken = heapBytesTaken(enough, () => {
       outward.onBytes(bytes);
       discard();
     });
-    expect(taken / (2 * COUNT)).toBeLessThan(10);
+    expect(taken).toBeLessThanOrEqual(enough);
   });
 });
 

@@ -42,7 +42,7 @@ describe("writeAgain", () => {
     for (const size of [100, 122, 123, 124, 16_378, 16_380, 16_381, 16_382]) {
       const packet = publishBytes(4, "a", Buffer.alloc(size, 1), { qos: 0 });
       const whole = again(packet, 4, 0x30, "ab");
-      expect(whole).toEqual(publishBytes(4, "ab", Buffer.alloc(size, 1)));
+      expect(whole.equals(publishBytes(4, "ab", Buffer.alloc(size, 1)))).toBe(true);
     }
   });
 

@@ -116,10 +116,10 @@ describe("TopicMap", () => {
   it("takes no memory for the topic of the message before", () => {
     const map = new TopicMap([line("a/#", "a/", "b/")]);
     const topic = Buffer.from("a/1");
-    const taken = heapBytesTaken(() => {
+    const taken = heapBytesTaken(5_000, () => {
       for (let i = 0; i < 1_000; i++) map.map(topic, 0, topic.length);
     });
-    expect(taken / 1_000).toBeLessThan(5);
+    expect(taken).toBeLessThanOrEqual(5_000);
   });
 
   it("comes back to the topic it started from by the lines of the other way", () => {
