@@ -21,7 +21,7 @@ import { firstOffer, type Offer } from "./packets.ts";
 import { goodbye, type Over, Passage } from "./passage.ts";
 import { Schedule } from "./schedule.ts";
 import type { Address, BridgeSettings } from "./settings.ts";
-import { TopicMap } from "./topic-map.ts";
+import { type TopicLine, TopicMap } from "./topic-map.ts";
 import { overWords, reasonWords } from "./words.ts";
 
 /** Milliseconds between looks whether the first address is back. */
@@ -92,8 +92,8 @@ export class Bridge {
     this.settings = settings;
     this.world = world;
     this.offer = firstOffer(settings);
-    this.outgoing = new TopicMap(settings.outgoing);
-    this.incoming = new TopicMap(matched(settings));
+    this.outgoing = new TopicMap(matched(settings.outgoing));
+    this.incoming = new TopicMap(matched(settings.incoming));
     this.schedule = this.makeSchedule();
     this.retry = { at: 0, place: -1, onDeadline: () => this.attempt() };
     this.check = { at: 0, place: -1, onDeadline: (now) => this.onCheck(now) };
@@ -181,8 +181,8 @@ export class Bridge {
     this.settings = next.settings;
     this.world = next.world;
     this.offer = firstOffer(next.settings);
-    this.outgoing = new TopicMap(next.settings.outgoing);
-    this.incoming = new TopicMap(matched(next.settings));
+    this.outgoing = new TopicMap(matched(next.settings.outgoing));
+    this.incoming = new TopicMap(matched(next.settings.incoming));
     this.schedule = this.makeSchedule();
     this.toldReason = "";
     this.hasComplained.clear();
@@ -204,7 +204,8 @@ export class Bridge {
     const source: Source = { clientId: localClientId, username: localUsername, port, listener };
     const wanted = outgoing.map(({ filter, qos }): Omit<Subscription, "session"> => {
       const share = parseFilter(filter)?.share ?? null;
-      const options = { noLocal: true, retainAsPublished: true, retainHandling: 0 as const };
+      const noLocal = share === null;
+      const options = { noLocal, retainAsPublished: true, retainHandling: 0 as const };
       return { filter, share, qos, ...options, identifier: 0 };
     });
     broker.sessions.prepare(source, wanted);
@@ -510,8 +511,8 @@ function shortened(topic: string): string {
 }
 
 /** What the topics of messages match that come for these lines. */
-function matched({ incoming }: BridgeSettings): BridgeSettings["incoming"] {
-  return incoming.map((line) => ({
+function matched(lines: readonly TopicLine[]): TopicLine[] {
+  return lines.map((line) => ({
     ...line,
     filter: parseFilter(line.filter)?.filter ?? line.filter,
   }));

@@ -2,9 +2,10 @@
 import { NEVER } from "../broker/session.ts";
 import { BRIDGE_PROPERTY, type BrokerSettings } from "../broker/settings.ts";
 import { writePacket } from "../core/codec/general.ts";
-import type { Qos, Version, Will } from "../core/codec/packets.ts";
+import type { Qos, SubscriptionRequest, Version, Will } from "../core/codec/packets.ts";
 import { publishBodySize, writePublishStart } from "../core/codec/publish.ts";
 import { varintSize } from "../core/codec/varint.ts";
+import { parseFilter } from "../core/topic/filter.ts";
 import type { BridgeSettings, RemoteRequest } from "./settings.ts";
 
 /** What of its settings a bridge has been able to agree on with the remote so far. */
@@ -91,14 +92,8 @@ export function remoteRequest(one: RemoteRequest, version: Version, packetId: nu
       version,
     );
   }
-  // What we publish there is not to come back, and what is retained there is to be so here.
-  const is5 = version === 5;
-  const retainHandling = 0 as const;
-  const request = { filter, qos, noLocal: is5, retainAsPublished: is5, retainHandling };
-  return writePacket(
-    { type: "subscribe", packetId, subscriptions: [request], properties: {} },
-    version,
-  );
+  const subscriptions = [wish(filter, qos, version)];
+  return writePacket({ type: "subscribe", packetId, subscriptions, properties: {} }, version);
 }
 
 /** CONNECT to our own broker, which lets a bridge of its own in. */
@@ -132,15 +127,16 @@ export function localConnect(
 
 /** SUBSCRIBE to what goes to the remote; null where nothing does. */
 export function localSubscribe(settings: BridgeSettings, version: Version): Buffer | null {
-  const is5 = version === 5;
-  const subscriptions = settings.outgoing.map(({ filter, qos }) => ({
-    filter,
-    qos,
-    noLocal: is5,
-    retainAsPublished: is5,
-    retainHandling: 0 as const,
-  }));
+  const subscriptions = settings.outgoing.map(({ filter, qos }) => wish(filter, qos, version));
   if (subscriptions.length === 0) return null;
   // The identifier means nothing: our broker's own are another numbering.
   return writePacket({ type: "subscribe", packetId: 1, subscriptions, properties: {} }, version);
+}
+
+/** What comes from a side is not to go back there, and what is retained there is to be so here. */
+function wish(filter: string, qos: Qos, version: Version): SubscriptionRequest {
+  const is5 = version === 5;
+  const isShared = parseFilter(filter)?.share != null;
+  // Who shares messages takes them from anybody [MQTT5-3.8.3-4].
+  return { filter, qos, noLocal: is5 && !isShared, retainAsPublished: is5, retainHandling: 0 };
 }

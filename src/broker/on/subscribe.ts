@@ -81,6 +81,7 @@ function refusalOf(
   { filter, qos }: Subscription,
 ): number | null {
   const { broker, clientId, version } = connection;
+  if (connection.listener.isInternal) return null;
   const isDenied = broker.access?.maySubscribe?.(session.source, filter) === false;
   if (isDenied && broker.log.debug) {
     broker.log.write("debug", `Denied SUBSCRIBE from ${clientId} (${filter})`);
@@ -131,7 +132,8 @@ function subscriptionOf(
     // Under a mount point the prefix stands before `$share`, and nothing is shared (h.36).
     share: mountPoint === "" ? parsed.share : null,
     qos: request.qos < maxQos ? request.qos : maxQos,
-    noLocal: request.noLocal || isImplied,
+    // Who shares messages takes them from anybody.
+    noLocal: request.noLocal || (isImplied && parsed.share === null),
     retainAsPublished: request.retainAsPublished || isImplied,
     retainHandling: request.retainHandling,
     identifier,
