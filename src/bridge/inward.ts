@@ -56,6 +56,8 @@ export class Inward implements FrameSink {
   bytes = 0;
   /** Those that nobody asked for. */
   unasked = 0;
+  /** Packets that have had an answer, or will have. */
+  answered = 0;
   /** Whether the remote has accepted. */
   isOpen = false;
   private readonly parts: InwardParts;
@@ -95,6 +97,7 @@ export class Inward implements FrameSink {
       const packetId = bytes.readUInt16BE(bodyStart);
       const reasonCode = bodyEnd - bodyStart > 2 ? bytes[bodyStart + 2]! : 0;
       const { events } = this.parts;
+      if (type !== TYPE.puback && type !== TYPE.pubcomp) this.answered++;
       const isOurs = type !== TYPE.pubrel && events.onAnswer(type, packetId, reasonCode);
       if (!isOurs) this.pass(bytes, start, bodyEnd);
     } else {
@@ -115,6 +118,7 @@ export class Inward implements FrameSink {
     const head = bytes[start]!;
     this.checkSize(bodyEnd - start);
     readPublish(view, bytes, head, bodyStart, bodyEnd, version);
+    if (view.qos > 0) this.answered++;
     if (this.isUnasked(bytes)) {
       this.refuse();
       return;

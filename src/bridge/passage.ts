@@ -49,6 +49,13 @@ import type { TopicMap } from "./topic-map.ts";
 const CONNECT_MS = 30_000;
 /** Bytes under way to the remote above which our broker is left to wait. */
 const BACKLOG_BYTES_MAX = 256 * 1024;
+/**
+ * Answers that the remote may leave unread, which no remote reaches that keeps to its identifiers:
+ * above, it is given up.
+ */
+const ANSWERS_MAX = 200_000;
+/** Identifiers that the session's messages leave to the bridge's own requests, and more. */
+const OWN_IDS_MIN = 535;
 
 /** Why a passage is over. */
 export type Over =
@@ -115,6 +122,8 @@ export class Passage implements LocalLinkEnd {
   private readonly asked = new Map<number, string>();
   /** The bridge's own message that waits for its PUBACK; 0 for none. */
   private notice = 0;
+  /** What had wanted an answer when the network last had taken everything. */
+  private answeredBefore = 0;
   private isAwake = false;
   private isReached = false;
 
@@ -159,9 +168,9 @@ export class Passage implements LocalLinkEnd {
    */
   stop(why: string, packet: Buffer | null): void {
     if (this.state === "over") return;
-    if (this.state === "open" && packet !== null) {
-      this.write(packet);
+    if (this.state === "open") {
       this.flush();
+      if (packet !== null) this.link?.write(packet);
     }
     this.end({ kind: "closed", why });
   }
@@ -184,7 +193,7 @@ export class Passage implements LocalLinkEnd {
   onClose(): void {
     if (this.state === "over") return;
     // A DISCONNECT of its own has no meaning there, and what is acknowledged goes out still.
-    this.wake();
+    this.flush();
     this.end({ kind: "closed", why: "ended by the broker" });
   }
 
@@ -281,12 +290,24 @@ export class Passage implements LocalLinkEnd {
     }
     this.feedBroker();
     if (this.toRemote.length > 0) this.wake();
+    this.checkAnswers();
+  }
+
+  /** It is read from while it does not read, for it may wait for just that; but not without end. */
+  private checkAnswers(): void {
+    const { inward, link } = this;
+    if (inward === null || link === null) return;
+    if (link.pendingBytes === 0) this.answeredBefore = inward.answered;
+    if (inward.answered - this.answeredBefore <= ANSWERS_MAX) return;
+    const why = "the remote does not read what it is answered";
+    this.end({ kind: "lost", why, wasReached: true });
   }
 
   private onFlushed(): void {
     const { link, connection } = this;
     if (link === null || this.state !== "open" || link.pendingBytes > 0) return;
     this.parts.begin();
+    this.answeredBefore = this.inward?.answered ?? 0;
     if (this.local.out.length > 0) this.flush();
     connection?.onDrain();
   }
@@ -355,8 +376,8 @@ export class Passage implements LocalLinkEnd {
     const own = settings.maxPacketSize > 0 ? settings.maxPacketSize : Number.POSITIVE_INFINITY;
     const limits: RemoteLimits = {
       packetSizeMax: Math.min(told, own),
-      qosMax: properties.maximumQos ?? 2,
-      retains: settings.outgoingRetain && properties.retainAvailable !== 0,
+      qosMax: Math.min(offer.qosMax, properties.maximumQos ?? 2) as Qos,
+      retains: offer.retains && properties.retainAvailable !== 0,
     };
     const keepAlive = properties.serverKeepAlive ?? settings.keepAlive;
     this.keepAlive.start(keepAlive * 1000, keepAlive * 1000, broker.now);
@@ -375,29 +396,35 @@ export class Passage implements LocalLinkEnd {
       },
     });
     const aliases = Math.min(properties.topicAliasMaximum ?? 0, settings.maxTopicAlias);
-    this.comeIn(this.windowOf(properties.receiveMaximum), aliases);
+    const noticeQos = this.noticeQos(limits, properties.receiveMaximum);
+    this.comeIn(this.windowOf(properties.receiveMaximum, noticeQos), aliases);
     // What it had begun to send us, it knows no longer.
     if (!sessionPresent && offer.version !== 3) this.forgetHalfReceived();
-    this.request(properties.receiveMaximum);
-    events.onOpen(limits);
+    this.tellState(limits, noticeQos);
+    this.request();
+    if (this.isGoingOn) events.onOpen(limits);
   }
 
-  /** Of what the remote takes at once, the bridge's own message has one place. */
-  private windowOf(receiveMaximum: number | undefined): number | undefined {
-    if (receiveMaximum === undefined || this.noticeQos(receiveMaximum) === 0) return receiveMaximum;
-    return receiveMaximum - 1;
+  private get tellsState(): boolean {
+    const { notificationTopic, notifiesLocallyOnly } = this.parts.settings;
+    return notificationTopic !== null && !notifiesLocallyOnly;
   }
 
-  private noticeQos(receiveMaximum = 65_535): Qos {
-    const { settings, offer } = this.parts;
-    const isTold = settings.notificationTopic !== null && !settings.notifiesLocallyOnly;
-    return isTold && offer.qosMax > 0 && receiveMaximum > 1 ? 1 : 0;
+  private noticeQos({ qosMax }: RemoteLimits, receiveMaximum = 65_535): Qos {
+    return this.tellsState && qosMax > 0 && receiveMaximum > 1 ? 1 : 0;
+  }
+
+  /** How much of what the remote takes at once is for messages: the bridge's own has a place. */
+  private windowOf(receiveMaximum: number | undefined, noticeQos: Qos): number | undefined {
+    if (receiveMaximum === undefined) return undefined;
+    return Math.min(noticeQos > 0 ? receiveMaximum - 1 : receiveMaximum, 65_535 - OWN_IDS_MIN);
   }
 
   /** Comes in at our own broker. */
   private comeIn(receiveMaximum: number | undefined, aliases: number): void {
     const { settings, offer, broker } = this.parts;
-    const listener = { ...BRIDGE_LISTENER, maxTopicAlias: settings.maxTopicAlias };
+    const { maxTopicAlias } = settings;
+    const listener = { ...BRIDGE_LISTENER, maxTopicAlias, maxTopicAliasBroker: maxTopicAlias };
     const connection = broker.acceptBridge(this.local, listener);
     this.connection = connection;
     connection.onBytes(localConnect(settings, offer.version, receiveMaximum, aliases));
@@ -410,17 +437,20 @@ export class Passage implements LocalLinkEnd {
     if (session) this.parts.broker.sessions.forgetIncoming(session);
   }
 
+  private tellState({ retains }: RemoteLimits, qos: Qos): void {
+    const { settings, offer } = this.parts;
+    if (!this.tellsState) return;
+    this.notice = qos === 0 ? 0 : this.lendPacketId();
+    this.write(notification(settings, { ...offer, retains }, qos, this.notice, "1"));
+  }
+
   /** Asks the remote for what the lines say, with identifiers of the session's messages. */
-  private request(receiveMaximum: number | undefined): void {
+  private request(): void {
     const { settings, offer, broker } = this.parts;
-    const { notificationTopic, notifiesLocallyOnly, localClientId } = settings;
-    if (notificationTopic !== null && !notifiesLocallyOnly) {
-      const qos = this.noticeQos(receiveMaximum);
-      this.notice = qos === 0 ? 0 : this.lendPacketId();
-      this.write(notification(settings, offer, qos, this.notice, "1"));
-    }
+    const { localClientId } = settings;
     for (const one of settings.remoteRequests) {
       const packetId = this.lendPacketId();
+      if (packetId === 0) return;
       if (one.wanted) this.asked.set(packetId, one.filter);
       this.write(remoteRequest(one, offer.version, packetId));
       if (!broker.log.debug) continue;
@@ -434,7 +464,10 @@ export class Passage implements LocalLinkEnd {
   /** For something of the bridge's own: it goes by the numbering of the session's messages. */
   private lendPacketId(): number {
     const packetId = this.connection?.session?.outgoing.lendPacketId() ?? 0;
-    if (packetId === 0) throw new Error("a bridge leaves identifiers for its own requests");
+    if (packetId === 0) {
+      const why = "unacknowledged messages have all packet identifiers";
+      this.end({ kind: "lost", why, wasReached: true });
+    }
     return packetId;
   }
 
@@ -453,13 +486,13 @@ export class Passage implements LocalLinkEnd {
   }
 
   private onAnswer(type: number, packetId: number, reasonCode: number): boolean {
-    if (reasonCode >= 0x80 && type <= TYPE.pubrec) this.parts.events.onMessageRefused(reasonCode);
-    if (type !== TYPE.puback) return false;
-    if (packetId === this.notice) {
+    if (type === TYPE.puback && packetId === this.notice) {
       this.notice = 0;
       this.giveBack(packetId);
       return true;
     }
+    if (reasonCode >= 0x80 && type <= TYPE.pubrec) this.parts.events.onMessageRefused(reasonCode);
+    if (type !== TYPE.puback) return false;
     return this.outward?.onPuback(packetId) === true;
   }
 

@@ -157,7 +157,9 @@ export class Connection implements FrameSink {
   private get mustWait(): boolean {
     const { settings, store } = this.broker;
     if (this.deferred !== null) return true;
-    if (this.outlet.waitingBytes > settings.backlogBytesPause) return true;
+    // A bridge that did not read while the other side does not either might wait for ever.
+    const isBehind = this.outlet.waitingBytes > settings.backlogBytesPause;
+    if (isBehind && !this.listener.isInternal) return true;
     if (!store.isFull || !this.hasRecorded) return false;
     this.broker.awaitRoom(this);
     return true;
