@@ -24,8 +24,12 @@ import type { Address, BridgeSettings } from "./settings.ts";
 import { type TopicLine, TopicMap } from "./topic-map.ts";
 import { overWords, reasonWords } from "./words.ts";
 
-/** Milliseconds between looks whether the first address is back. */
-const FIRST_ADDRESS_MS = 5_000;
+/**
+ * Milliseconds between looks whether the first address is back, and the most there are: a look sees
+ * no more than that somebody listens there, who may refuse the bridge each time.
+ */
+const LOOK_MS = 5_000;
+const LOOK_MS_MAX = 600_000;
 
 /** Return codes and reasons that ask for another CONNECT at once. */
 const UNACCEPTABLE_VERSION = 0x01;
@@ -64,7 +68,7 @@ type State = "idle" | "waiting" | "up" | "stopped";
 
 export class Bridge {
   private settings: BridgeSettings;
-  /** Taken over at the next connection. */
+  /** Taken over when the connection there is has ended. */
   private next: { readonly settings: BridgeSettings; readonly world: BridgeWorld } | null = null;
   private world: BridgeWorld;
   private schedule: Schedule;
@@ -75,10 +79,12 @@ export class Bridge {
   private passage: Passage | null = null;
   /** A look at whether the first address is back. */
   private probe: { destroy(): void } | null = null;
+  private lookMs = LOOK_MS;
+  private lookAt = 0;
   private readonly retry: Deadline;
   private readonly check: Deadline;
-  /** The last reason that the log was told, until a connection stands again. */
-  private toldReason = "";
+  /** Reasons that the log was told, until a connection stands again. */
+  private readonly told = new Set<string>();
   private sent = 0;
   private received = 0;
   private dropped = 0;
@@ -86,7 +92,7 @@ export class Bridge {
   /** Messages there were at the last look, and when there last was one. */
   private seen = 0;
   private busyAt = 0;
-  private hasComplained = new Set<string>();
+  private readonly hasComplained = new Set<string>();
 
   constructor(settings: BridgeSettings, world: BridgeWorld) {
     this.settings = settings;
@@ -114,14 +120,11 @@ export class Bridge {
 
   get counts(): BridgeCounts {
     const { outward, inward } = this.passage ?? { outward: null, inward: null };
-    const session = this.session;
-    const queued =
-      session === undefined ? 0 : session.waitingCount + session.outgoing.inflightCount;
     return {
       sent: this.sent + (outward?.messages ?? 0),
       received: this.received + (inward?.messages ?? 0),
       dropped: this.dropped + (inward?.unasked ?? 0),
-      queued,
+      queued: this.queued,
       connections: this.opened,
     };
   }
@@ -144,23 +147,22 @@ export class Bridge {
     this.state = "stopped";
     this.cancelTimers();
     this.passage?.stop("stopped", this.lastWords());
-    this.notifyHere("0");
     const { session } = this;
     if (session === undefined) return;
     session.onWaiting = null;
     if (forGood) this.world.broker.sessions.remove(session);
   }
 
-  /** Goes by other settings: at its next connection, or at once. */
+  /** Goes by other settings: when its connection ends, or at once. */
   reconfigure(settings: BridgeSettings, world: BridgeWorld, atOnce: boolean): void {
     this.next = { settings, world };
-    if (this.passage !== null && !atOnce) return;
-    this.takeOver();
     if (this.passage !== null) {
-      this.passage.stop("reloaded", this.lastWords());
-    } else if (this.state === "waiting" || settings.startType !== "lazy") {
-      this.attempt();
+      if (atOnce) this.passage.stop(RELOADED, this.lastWords());
+      return;
     }
+    this.takeOver();
+    if (settings.startType === "lazy") this.beIdle();
+    else this.attempt();
   }
 
   private get session(): Session | undefined {
@@ -172,34 +174,42 @@ export class Bridge {
     return new Schedule(restart, addresses.length, () => this.world.fraction());
   }
 
-  private takeOver(): void {
-    const { next } = this;
-    if (next === null) return;
+  /** Between two connections. @returns Whether there are other settings to go by. */
+  private takeOver(): boolean {
+    const { next, session } = this;
+    if (next === null) return false;
     this.next = null;
-    const { localClientId } = this.settings;
-    const { session } = this;
+    const { localClientId, notificationTopic } = this.settings;
     this.settings = next.settings;
     this.world = next.world;
     this.offer = firstOffer(next.settings);
     this.outgoing = new TopicMap(matched(next.settings.outgoing));
     this.incoming = new TopicMap(matched(next.settings.incoming));
     this.schedule = this.makeSchedule();
-    this.toldReason = "";
+    this.told.clear();
     this.hasComplained.clear();
-    if (session !== undefined && localClientId !== next.settings.localClientId) {
-      this.world.broker.sessions.remove(session);
+    if (session !== undefined) {
+      session.onWaiting = null;
+      if (localClientId !== next.settings.localClientId) this.world.broker.sessions.remove(session);
     }
     this.prepare();
+    if (notificationTopic !== next.settings.notificationTopic) this.notifyHere("0");
+    return true;
   }
 
   /** Has the session of our broker wait for what the topics name, unless nothing is to last. */
   private prepare(): void {
     const { localCleanSession, outgoing, localClientId, localUsername } = this.settings;
     const { broker } = this.world;
+    const { session } = this;
     for (const { filter } of outgoing) {
       this.debug(`Bridge ${localClientId} doing local SUBSCRIBE on topic ${filter}`);
     }
-    if (localCleanSession) return;
+    if (localCleanSession) {
+      // What it was told before had messages wait that are not to.
+      if (session !== undefined && session.connection === null) broker.sessions.remove(session);
+      return;
+    }
     const { port, name: listener } = BRIDGE_LISTENER;
     const source: Source = { clientId: localClientId, username: localUsername, port, listener };
     const wanted = outgoing.map(({ filter, qos }): Omit<Subscription, "session"> => {
@@ -211,11 +221,22 @@ export class Bridge {
     broker.sessions.prepare(source, wanted);
   }
 
+  /** Messages that wait for the remote, or for its acknowledgement. */
+  private get queued(): number {
+    const { session } = this;
+    return session === undefined ? 0 : session.waitingCount + session.outgoing.inflightCount;
+  }
+
   /** A lazy bridge waits until there is enough for the remote. */
   private beIdle(): void {
     this.state = "idle";
+    this.world.broker.deadlines.cancel(this.retry);
     const { session } = this;
-    if (session === undefined) return;
+    if (session === undefined) {
+      const why = "is lazy, and nothing waits in a clean local session: it never connects.";
+      this.log("warning", `Warning: Bridge ${this.name} ${why}`);
+      return;
+    }
     session.onWaiting = () => this.onWaiting();
     this.onWaiting();
   }
@@ -223,17 +244,15 @@ export class Bridge {
   private onWaiting(): void {
     const { session } = this;
     if (this.state !== "idle" || session === undefined) return;
-    if (session.waitingCount < this.settings.threshold) return;
+    if (this.queued < this.settings.threshold) return;
     session.onWaiting = null;
     this.state = "waiting";
     // Not in the middle of what the broker is doing.
-    const { broker } = this.world;
-    broker.deadlines.set(this.retry, broker.now);
+    this.retryAfter(0);
     this.world.begin();
   }
 
   private attempt(): void {
-    this.takeOver();
     const { settings, world, schedule } = this;
     const address = settings.addresses[schedule.address]!;
     this.state = "up";
@@ -293,55 +312,71 @@ export class Bridge {
   private onOpen(address: Address): void {
     const { broker } = this.world;
     this.opened++;
+    if (this.schedule.address === 0) this.lookMs = LOOK_MS;
     this.schedule.onOpen(broker.now);
-    this.toldReason = "";
+    this.told.clear();
     this.log("information", `Bridge ${this.name} is connected to ${placeOf(address)}.`);
     this.notifyHere("1");
     this.seen = -1;
+    this.lookAt = broker.now + this.lookMs;
     this.setCheck();
   }
 
   private onOver(over: Over, address: Address): void {
-    const { passage, settings } = this;
-    const { broker } = this.world;
-    const wasOpen = passage?.outward != null;
-    this.sent += passage?.outward?.messages ?? 0;
-    this.received += passage?.inward?.messages ?? 0;
-    this.dropped += passage?.inward?.unasked ?? 0;
-    this.passage = null;
-    broker.deadlines.cancel(this.check);
-    this.giveUpProbe();
+    const wasOpen = this.passage?.outward != null;
+    this.takeLeave();
     this.tell(over);
     if (wasOpen || over.kind === "refused") this.notifyHere("0");
     if (this.state === "stopped") return;
     this.state = "waiting";
-    if (over.kind === "refused" && this.lowerOffer(over.reasonCode)) {
-      broker.deadlines.set(this.retry, broker.now);
-      return;
+    if (over.kind === "closed" && over.why !== ENDED_BY_BROKER) {
+      this.afterEnd(over.why === IDLE);
+    } else if (over.kind === "refused" && this.next === null && this.lowerOffer(over.reasonCode)) {
+      this.retryAfter(0);
+    } else {
+      this.afterFailure(over, address, wasOpen);
     }
-    if (over.kind === "closed" && this.next === null && over.why !== ENDED_BY_BROKER) {
-      this.goOn(over.why, broker.now);
-      return;
-    }
-    const delayMs = this.schedule.onOver(broker.now);
-    if (!this.mayTryAgain(wasOpen)) {
-      this.state = "idle";
-      this.complain("once", "is not tried again, for start_type is once.");
-      return;
-    }
-    if (settings.startType === "lazy" && (this.session?.waitingCount ?? 0) < settings.threshold) {
-      this.explain(over, address, null);
-      this.beIdle();
-      return;
-    }
-    this.explain(over, address, delayMs);
-    broker.deadlines.set(this.retry, broker.now + delayMs);
   }
 
-  /** It was ended from here. */
-  private goOn(why: string, now: number): void {
-    if (why === IDLE) this.beIdle();
-    else this.world.broker.deadlines.set(this.retry, now);
+  /** Keeps what was counted of the connection that is over. */
+  private takeLeave(): void {
+    const { passage } = this;
+    this.sent += passage?.outward?.messages ?? 0;
+    this.received += passage?.inward?.messages ?? 0;
+    this.dropped += passage?.inward?.unasked ?? 0;
+    this.passage = null;
+    this.world.broker.deadlines.cancel(this.check);
+    this.giveUpProbe();
+  }
+
+  /** The connection was ended from here. */
+  private afterEnd(isIdle: boolean): void {
+    const isReloaded = this.takeOver();
+    const mayRest = isReloaded || isIdle;
+    if (mayRest && this.settings.startType === "lazy") this.beIdle();
+    else this.retryAfter(0);
+  }
+
+  private afterFailure(over: Over, address: Address, wasOpen: boolean): void {
+    const delayMs = this.schedule.onOver(this.world.broker.now);
+    const isReloaded = this.takeOver();
+    const { startType, threshold } = this.settings;
+    if (!isReloaded && !this.mayTryAgain(wasOpen)) {
+      this.state = "idle";
+      this.explain(over, address, "is not tried again, for start_type is once");
+    } else if (startType === "lazy" && this.queued < threshold) {
+      this.explain(over, address, "is made again when there are messages for it");
+      this.beIdle();
+    } else {
+      const seconds = Math.max(1, Math.round(delayMs / 1000));
+      this.explain(over, address, `is tried again in ${seconds} s`);
+      this.retryAfter(delayMs);
+    }
+  }
+
+  private retryAfter(delayMs: number): void {
+    const { broker } = this.world;
+    broker.deadlines.set(this.retry, broker.now + delayMs);
   }
 
   /** start_type once: each address has its turn, and a connection that stood is not made again. */
@@ -368,13 +403,19 @@ export class Bridge {
   // What is looked at now and then.
 
   private setCheck(): void {
-    const { startType, idleTimeout, roundRobin } = this.settings;
+    const { startType, idleTimeout } = this.settings;
     const { broker } = this.world;
-    const isSecond = this.schedule.address > 0 && !roundRobin;
-    if (isSecond) broker.deadlines.set(this.check, broker.now + FIRST_ADDRESS_MS);
-    else if (startType === "lazy") {
-      broker.deadlines.set(this.check, broker.now + Math.min(idleTimeout * 1000, 1000));
-    }
+    const idleAt = broker.now + Math.min(idleTimeout * 1000, 1000);
+    const at = Math.min(
+      startType === "lazy" ? idleAt : Number.POSITIVE_INFINITY,
+      this.isAway ? this.lookAt : Number.POSITIVE_INFINITY,
+    );
+    if (at < Number.POSITIVE_INFINITY) broker.deadlines.set(this.check, at);
+  }
+
+  /** Whether it is at another address than the first, and would rather be there. */
+  private get isAway(): boolean {
+    return this.schedule.address > 0 && !this.settings.roundRobin;
   }
 
   private onCheck(now: number): void {
@@ -386,7 +427,10 @@ export class Bridge {
       this.passage?.stop(IDLE, this.lastWords());
       return;
     }
-    if (this.schedule.address > 0 && !this.settings.roundRobin) this.lookAtFirst();
+    if (this.isAway && now >= this.lookAt) {
+      this.lookAt = now + this.lookMs;
+      this.lookAtFirst();
+    }
     this.setCheck();
   }
 
@@ -400,6 +444,7 @@ export class Bridge {
         if (this.probe !== link) return;
         this.giveUpProbe();
         this.schedule.returnToFirst();
+        this.lookMs = Math.min(this.lookMs * 2, LOOK_MS_MAX);
         this.passage?.stop(FIRST_IS_BACK, this.lastWords());
       },
       onBytes: () => undefined,
@@ -462,18 +507,13 @@ export class Bridge {
     }
   }
 
-  /** Why there is no connection, once for each reason in a row, and when it is tried again. */
-  private explain(over: Over, address: Address, delayMs: number | null): void {
-    const why = overWords(over);
-    const reason = `${why} ${placeOf(address)}`;
-    if (this.toldReason.includes(reason)) return;
-    this.toldReason += `${reason}\n`;
-    const when =
-      delayMs === null
-        ? "is made again when there are messages for it"
-        : `is tried again in ${Math.max(1, Math.round(delayMs / 1000))} s`;
-    const what = `Bridge ${this.name} has no connection to ${placeOf(address)}`;
-    this.log("warning", `${what} (${why}); it ${when}.`);
+  /** Why there is no connection, once for each reason in a row, and what becomes of it. */
+  private explain(over: Over, address: Address, what: string): void {
+    const reason = `no connection to ${placeOf(address)} (${overWords(over)})`;
+    if (this.told.has(reason)) return;
+    if (this.told.size >= REASONS_TOLD_MAX) this.told.clear();
+    this.told.add(reason);
+    this.log("warning", `Bridge ${this.name} has ${reason}; it ${what}.`);
   }
 
   /** Once for each kind of trouble with the remote. */
@@ -496,7 +536,11 @@ export class Bridge {
 /** Ways in which a passage is ended from here. */
 const IDLE = "nothing to do";
 const FIRST_IS_BACK = "the first address is back";
+const RELOADED = "reloaded";
 const ENDED_BY_BROKER = "ended by the broker";
+
+/** Reasons that are not told again. With more it begins anew: some may name what changes. */
+const REASONS_TOLD_MAX = 100;
 
 /** Characters of a topic in a line of the log. */
 const TOPIC_SHOWN_MAX = 200;

@@ -35,9 +35,10 @@ export class Schedule {
     return this.failures;
   }
 
-  /** Has the next attempt go to the first address. */
+  /** Has the next attempt go to the first address: the connection there was is none of failure. */
   returnToFirst(): void {
     this.at = 0;
+    this.openedAt = null;
   }
 
   /** The remote has accepted. @param now Milliseconds. */

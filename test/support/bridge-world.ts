@@ -21,7 +21,13 @@ import { BufferPool } from "../../src/core/base/out-buffer.ts";
 import { writePacket } from "../../src/core/codec/general.ts";
 import type { ConnackPacket, ConnectPacket } from "../../src/core/codec/packets.ts";
 import { bridgeSettings } from "../../src/server/bridge-settings.ts";
-import { BrokerWorld, type ClientOptions, type Part, type WorldOptions } from "./broker-world.ts";
+import {
+  BrokerWorld,
+  type ClientOptions,
+  type LogLine,
+  type Part,
+  type WorldOptions,
+} from "./broker-world.ts";
 import { type Pipe, ScriptedClient } from "./scripted-client.ts";
 import { configured } from "./served.ts";
 
@@ -130,6 +136,11 @@ export class BridgeWorld {
 
   pass(ms: number): void {
     this.world.pass(ms);
+  }
+
+  /** Every line so far. */
+  get log(): readonly LogLine[] {
+    return this.world.log;
   }
 
   logged(pattern: RegExp): string[] {

@@ -97,6 +97,14 @@ describe("Schedule, addresses", () => {
     expect(schedule.address).toBe(0);
   });
 
+  it("do not take the connection before for a long one of the first", () => {
+    const schedule = new Schedule({ base: 5, cap: 30, stable: 20 }, 2, MIDDLE);
+    for (let i = 0; i < 5; i++) schedule.onOver(0);
+    schedule.onOpen(0);
+    schedule.returnToFirst();
+    expect(schedule.onOver(60_000)).toBe(30_000);
+  });
+
   it("counts failures in a row", () => {
     const schedule = new Schedule({ base: 1, cap: undefined, stable: 0 }, 3, MIDDLE);
     schedule.onOver(0);
