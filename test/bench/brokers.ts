@@ -12,6 +12,7 @@ import { nodeToRun } from "../../src/build/pinned-node.mjs";
 import { hasOpenssl, makeCertificates } from "../support/certificates.ts";
 import { find, mosquitto } from "../support/peers.ts";
 import { freePort, type Program, ROOT, start, untilListening } from "../support/programs.ts";
+import { connected, readMessage, subscribeBytes } from "../support/wire-client.ts";
 import type { Flow } from "./flows.ts";
 
 export interface Broker {
@@ -27,8 +28,11 @@ export interface Broker {
 }
 
 export interface Running {
+  /** Where messages are published. */
   readonly port: number;
-  readonly pid: number;
+  /** Where subscribers are. */
+  readonly subscribersPort: number;
+  readonly pids: readonly number[];
   stop(): Promise<void>;
 }
 
@@ -100,12 +104,49 @@ function tlsLines(directory: string): string[] {
   return [`certfile ${cert}`, `keyfile ${key}`];
 }
 
-/** A fresh process of `broker` that listens, as the flow wants it to. */
-export async function run(
+/** Fresh processes of `broker` as the flow wants them: one, or two that a bridge joins. */
+export async function run(broker: Broker, cores: number, flow: Wanted): Promise<Running> {
+  const far = await runOne(broker, cores, flow, []);
+  const { port, program } = far;
+  if (flow.bridged === "") {
+    return { port, subscribersPort: port, pids: [program.pid], stop: () => end(far) };
+  }
+  const near = await runOne(broker, cores, flow, bridgeLines(port, flow.bridged)).catch(
+    async (error: unknown) => {
+      await end(far);
+      throw error;
+    },
+  );
+  const stop = async () => {
+    await end(near);
+    await end(far);
+  };
+  try {
+    await untilBridged(port);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  const isIn = flow.bridged.includes(" in ");
+  const [first, last] = isIn ? [far, near] : [near, far];
+  const pids = [first.program.pid, last.program.pid];
+  return { port: first.port, subscribersPort: last.port, pids, stop };
+}
+
+type Wanted = Pick<Flow, "isSecured" | "over" | "bridged">;
+
+interface One {
+  readonly port: number;
+  readonly program: Program;
+  readonly directory: string;
+}
+
+async function runOne(
   broker: Broker,
   cores: number,
-  { isSecured, over }: Pick<Flow, "isSecured" | "over">,
-): Promise<Running> {
+  { isSecured, over }: Wanted,
+  more: readonly string[],
+): Promise<One> {
   const directory = mkdtempSync(join(tmpdir(), "ts-mqtt-bench-"));
   // Whoever ts-broker goes on as when it was started by root.
   chmodSync(directory, 0o777);
@@ -121,20 +162,43 @@ export async function run(
     ...(over === "websockets" ? [`listener ${await freePort()} 127.0.0.1`] : []),
     "max_queued_messages 0",
     ...(broker.isDurable ? kept : []),
+    ...more,
   ];
   writeFileSync(confFile, `${lines.join("\n")}\n`);
   const [command, ...words] = [...onCore(1, cores), ...broker.command(port, confFile)];
   const program = start(command, words);
+  const one = { port, program, directory };
   try {
     await untilListening(program, port);
   } catch (error) {
-    await end(program, directory);
+    await end(one);
     throw error;
   }
-  return { port, pid: program.pid, stop: () => end(program, directory) };
+  return one;
 }
 
-async function end(program: Program, directory: string): Promise<void> {
+const BRIDGE_ID = "bench-bridge";
+
+function bridgeLines(port: number, topic: string): string[] {
+  return [
+    "connection bench",
+    `address 127.0.0.1:${port}`,
+    topic,
+    `remote_clientid ${BRIDGE_ID}`,
+    "restart_timeout 1 1",
+  ];
+}
+
+/** Resolves once the broker at `port` has been told that the bridge stands. */
+async function untilBridged(port: number): Promise<void> {
+  const client = await connected(port, { clientId: "bench-watch" });
+  const topic = `$SYS/broker/connection/${BRIDGE_ID}/state`;
+  client.send(subscribeBytes({ [topic]: 0 }));
+  while (readMessage(await client.packetOfType(3)) !== `${topic} 1`);
+  client.destroy();
+}
+
+async function end({ program, directory }: One): Promise<void> {
   await program[Symbol.asyncDispose]();
   rmSync(directory, { recursive: true, force: true });
 }

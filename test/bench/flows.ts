@@ -19,6 +19,11 @@ export interface Flow {
   readonly lasts: boolean;
   /** Whether its clients log in, and may do what an ACL file of 50 rules allows. */
   readonly isSecured: boolean;
+  /**
+   * The `topic` line of a bridge, where subscribers are at a second broker of the same program,
+   * which the first one bridges to; empty where there is one broker alone.
+   */
+  readonly bridged: string;
   /** What MQTT runs over; brokers that read no configuration file have TCP alone. */
   readonly over: "tcp" | "tls" | "websockets";
   /** What it tells beside CPU and rate. */
@@ -29,7 +34,7 @@ const flow = (
   name: string,
   title: string,
   words: string,
-  rest: Partial<Pick<Flow, "fan" | "count" | "lasts" | "tells" | "isSecured" | "over">> = {},
+  rest: Partial<Omit<Flow, "name" | "title" | "words">> = {},
 ): Flow => ({
   name,
   title,
@@ -38,6 +43,7 @@ const flow = (
   count: "timed",
   lasts: false,
   isSecured: false,
+  bridged: "",
   over: "tcp",
   tells: "delay",
   ...rest,
@@ -89,6 +95,26 @@ export const FLOWS: readonly Flow[] = [
     count: 100_000,
     lasts: true,
     tells: "nothing",
+  }),
+  flow("bridge-q0", "QoS 0, one to one, over a bridge", "flow -w 1000", {
+    bridged: "topic bench/# out 0",
+  }),
+  flow("bridge-q0-remap", "QoS 0, over a bridge, renamed", "flow -x near/ -y far/ -w 1000", {
+    bridged: "topic # out 0 near/ far/",
+  }),
+  flow("bridge-q0-in", "QoS 0, over a bridge, the other way", "flow -w 1000", {
+    bridged: "topic bench/# in 0",
+  }),
+  flow("bridge-q1", "QoS 1, one to one, over a bridge", "flow -q 1 -w 1000", {
+    bridged: "topic bench/# out 1",
+  }),
+  // mosquitto 2.0 stands still for good once a bridge has had more than 20 of QoS 2 to send.
+  flow("bridge-q2", "QoS 2, one to one, over a bridge", "flow -q 2 -w 20", {
+    bridged: "topic bench/# out 2",
+  }),
+  flow("bridge-lasting", "QoS 1, over a bridge, sessions that last", "flow -d -q 1 -w 1000", {
+    bridged: "topic bench/# out 1",
+    lasts: true,
   }),
   flow("idle", "5,000 idle connections", "conns", { count: 5_000, tells: "memory" }),
 ];

@@ -30,7 +30,7 @@ async function main({ rate, seconds, names }: Wanted): Promise<void> {
   const cores = availableParallelism();
   const mqload = await compileLoad();
   for (const broker of BROKERS.filter(({ name, missing }) => !missing && names.includes(name))) {
-    const running = await run(broker, cores, { isSecured: true, over: "tcp" });
+    const running = await run(broker, cores, { isSecured: true, over: "tcp", bridged: "" });
     try {
       const pair = (s: number) => converse(mqload, running, cores, s);
       await pair(1);
@@ -51,12 +51,12 @@ async function main({ rate, seconds, names }: Wanted): Promise<void> {
 /** One message at a time for about `seconds`. */
 async function converse(
   mqload: string,
-  { port, pid }: Running,
+  { port, pids }: Running,
   cores: number,
   seconds: number,
 ): Promise<Measured> {
   const words = ["flow", "-w", "1", "-n", `${Math.round(seconds * 3000)}`, "-p", `${port}`];
-  const login = ["-b", `${pid}`, "-T", "60", "-u", `${LOGIN.username}:${LOGIN.password}`];
+  const login = ["-b", pids.join(), "-T", "60", "-u", `${LOGIN.username}:${LOGIN.password}`];
   const [command, ...rest] = [...onCore(0, cores), mqload, ...words, ...login];
   const { status, stdout, stderr } = await outcome(start(command!, rest), { deadlineMs: 70_000 });
   if (status !== 0) throw new Error(stderr.trim());

@@ -75,12 +75,20 @@ export async function measure(flow: Flow, broker: Broker, conditions: Conditions
 async function load(
   flow: Flow,
   count: number,
-  { port, pid }: Running,
+  { port, subscribersPort, pids }: Running,
   { cores, mqload }: Conditions,
 ): Promise<Result> {
-  const common = ["-n", count, "-p", port, "-b", pid, "-T", DEADLINE_SECONDS].map(String);
+  const common = ["-n", count, "-p", port, "-b", pids.join(), "-T", DEADLINE_SECONDS].map(String);
+  const far = flow.bridged === "" ? [] : ["-r", String(subscribersPort)];
   const login = flow.isSecured ? ["-u", `${LOGIN.username}:${LOGIN.password}`] : [];
-  const [command, ...words] = [...onCore(0, cores), mqload, ...flow.words, ...login, ...common];
+  const [command, ...words] = [
+    ...onCore(0, cores),
+    mqload,
+    ...flow.words,
+    ...login,
+    ...far,
+    ...common,
+  ];
   const program = start(command, words);
   const { status, stdout, stderr } = await outcome(program, {
     deadlineMs: (DEADLINE_SECONDS + 10) * 1000,

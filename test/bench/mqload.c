@@ -13,7 +13,10 @@
  * -L speaks TLS (built with -DWITH_TLS -lssl -lcrypto), whatever certificate the broker shows.
  * -W speaks WebSocket, each packet in a frame of its own, as most clients do.
  * -u USER:PASSWORD is what every connection logs in with.
- * Common: -p port  -5 (MQTT 5)  -b broker's pid (for its CPU and memory)  -T deadline in seconds
+ * -r PORT has the subscribers of a flow at another broker, which a bridge leads to; -x and -y are
+ * what topics begin with where they are published and where they are subscribed to (bench/).
+ * Common: -p port  -5 (MQTT 5)  -T deadline in seconds
+ *         -b pids of the brokers, with commas (for their CPU and memory)
  *
  * One JSON object on stdout. In retain and queue, time and CPU are of the drain alone.
  * Exit status: 0 all that was sent was received; 1 something was lost or late; 2 misused, refused.
@@ -62,8 +65,9 @@ enum { READ_CHUNK = 262144, OUT_MAX = 65536, BURST = 64 };
 
 static const char *mode, *topology = "one", *password;
 static char *user;
-static int port = 1883, v5, qos, size = 64, window = 1000, publishers = 1, subscribers = 1;
-static int broker_pid, epoll_fd, ready, is_durable, is_secure, is_web_socket;
+static const char *published_below = "bench/", *subscribed_below = "bench/";
+static int port = 1883, remote_port, v5, qos, size = 64, window = 1000, publishers = 1, subscribers = 1;
+static int broker_pids[4], broker_count, epoll_fd, ready, is_durable, is_secure, is_web_socket;
 static long total = 100000;
 static double deadline = 60;
 static uint64_t started, received, sent_total, acked_total, expected;
@@ -456,6 +460,9 @@ static void turn(int wait_ms) {
   }
 }
 
+/* Subscribers may have a broker of their own. */
+static int port_of(const Conn *c) { return remote_port && !c->is_publisher ? remote_port : port; }
+
 /* Another address for every 20,000, since an address has so many ports only. */
 static void open_connection(Conn *c, int id) {
   c->id = id;
@@ -466,7 +473,7 @@ static void open_connection(Conn *c, int id) {
   struct sockaddr_in from = {.sin_family = AF_INET};
   from.sin_addr.s_addr = htonl(0x7f000001 + id / 20000);
   if (bind(c->fd, (void *)&from, sizeof from)) die("bind");
-  struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
+  struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port_of(c))};
   to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   if (connect(c->fd, (void *)&to, sizeof to)) die("connect");
   if (is_secure) secure(c);
@@ -480,28 +487,32 @@ static void wait_until_ready(int count) {
   while (ready < count) turn(100);
 }
 
-/* CPU time of every thread of the broker, in nanoseconds, and its memory. */
-static Usage usage(void) {
-  Usage u = {0, 0};
-  if (!broker_pid) return u;
+/* Adds CPU time of every thread of a broker, in nanoseconds, and its memory. */
+static void add_usage(Usage *u, int pid) {
   char path[400];
-  snprintf(path, sizeof path, "/proc/%d/task", broker_pid);
+  snprintf(path, sizeof path, "/proc/%d/task", pid);
   DIR *threads = opendir(path);
   struct dirent *entry;
   while (threads && (entry = readdir(threads))) {
     if (entry->d_name[0] == '.') continue;
     unsigned long long ns = 0;
-    snprintf(path, sizeof path, "/proc/%d/task/%s/schedstat", broker_pid, entry->d_name);
+    snprintf(path, sizeof path, "/proc/%d/task/%s/schedstat", pid, entry->d_name);
     FILE *file = fopen(path, "r");
-    if (file && fscanf(file, "%llu", &ns) == 1) u.cpu_ns += ns;
+    if (file && fscanf(file, "%llu", &ns) == 1) u->cpu_ns += ns;
     if (file) fclose(file);
   }
   if (threads) closedir(threads);
-  snprintf(path, sizeof path, "/proc/%d/statm", broker_pid);
+  snprintf(path, sizeof path, "/proc/%d/statm", pid);
   FILE *file = fopen(path, "r");
-  if (file && fscanf(file, "%*d %ld", &u.rss_kib) != 1) u.rss_kib = 0;
+  long pages = 0;
+  if (file && fscanf(file, "%*d %ld", &pages) == 1) u->rss_kib += pages * (sysconf(_SC_PAGESIZE) / 1024);
   if (file) fclose(file);
-  u.rss_kib *= sysconf(_SC_PAGESIZE) / 1024;
+}
+
+/* Of all brokers together. */
+static Usage usage(void) {
+  Usage u = {0, 0};
+  for (int i = 0; i < broker_count; i++) add_usage(&u, broker_pids[i]);
   return u;
 }
 
@@ -525,10 +536,12 @@ static void report(double seconds, uint64_t messages, Usage before) {
 /* ---- modes ---- */
 
 static void name_topic(Conn *c, int index) {
-  if (!strcmp(topology, "pair")) snprintf(c->topic, sizeof c->topic, "bench/%d", index);
-  else if (strcmp(topology, "fanin")) strcpy(c->topic, "bench/t");
-  else if (c->is_publisher) snprintf(c->topic, sizeof c->topic, "bench/%d", index);
-  else strcpy(c->topic, "bench/+");
+  const char *below = c->is_publisher ? published_below : subscribed_below;
+  size_t most = sizeof c->topic;
+  if (!strcmp(topology, "pair")) snprintf(c->topic, most, "%s%d", below, index);
+  else if (strcmp(topology, "fanin")) snprintf(c->topic, most, "%st", below);
+  else if (c->is_publisher) snprintf(c->topic, most, "%s%d", below, index);
+  else snprintf(c->topic, most, "%s+", below);
 }
 
 /* Fills each publisher's window in turn. Returns whether anything was sent. */
@@ -556,8 +569,8 @@ static void forget_sessions(void) {
   for (int i = 0; i < subscribers; i++) {
     char id[64];
     snprintf(id, sizeof id, "mqload-durable-%d", i);
-    old[i].is_publisher = 1;
     open_connection(&old[i], i);
+    old[i].is_publisher = 1; /* subscribes to nothing */
     send_connect(&old[i], 1, id);
   }
   wait_until_ready(subscribers);
@@ -690,7 +703,7 @@ int main(int argc, char **argv) {
   mode = argv[1];
   optind = 2;
   int letter;
-  while ((letter = getopt(argc, argv, "P:S:t:q:s:n:w:p:b:T:u:5dLW")) != -1) switch (letter) {
+  while ((letter = getopt(argc, argv, "P:S:t:q:s:n:w:p:r:x:y:b:T:u:5dLW")) != -1) switch (letter) {
       case 'P': publishers = atoi(optarg); break;
       case 'S': subscribers = atoi(optarg); break;
       case 't': topology = optarg; break;
@@ -699,7 +712,13 @@ int main(int argc, char **argv) {
       case 'n': total = atol(optarg); break;
       case 'w': window = atoi(optarg); break;
       case 'p': port = atoi(optarg); break;
-      case 'b': broker_pid = atoi(optarg); break;
+      case 'r': remote_port = atoi(optarg); break;
+      case 'x': published_below = optarg; break;
+      case 'y': subscribed_below = optarg; break;
+      case 'b':
+        for (char *pid = strtok(optarg, ","); pid && broker_count < 4; pid = strtok(NULL, ","))
+          broker_pids[broker_count++] = atoi(pid);
+        break;
       case 'T': deadline = atof(optarg); break;
       case 'u': user = optarg; break;
       case '5': v5 = 1; break;
