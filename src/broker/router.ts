@@ -19,6 +19,7 @@ import { Share } from "../core/topic/share.ts";
 import { TopicTrie } from "../core/topic/trie.ts";
 import { exactCopy, type Topic } from "./message.ts";
 import type { Session, Subscription } from "./session.ts";
+import { BRIDGE_LISTENER } from "./settings.ts";
 import { isCertificate } from "./sparkplug.ts";
 import { Work } from "./work.ts";
 import type { Access } from "./world.ts";
@@ -31,8 +32,8 @@ const LEVEL_UNITS_BITS = 4;
 /** Where the messages of one topic go. */
 export interface Route extends Topic {
   /**
-   * One copy for each of these (mosquitto sends one for each matching subscription). Who may not
-   * receive the topic is not among them.
+   * One copy for each of these (mosquitto sends one for each matching subscription, but to a
+   * bridge). Who may not receive the topic is not among them.
    */
   direct: readonly Subscription[];
   /** One copy for one member of each of these. */
@@ -237,11 +238,12 @@ export class Router {
     work.steps += steps + direct.length;
     route.isTooDear = steps > routeStepsMax;
     route.runMax = Math.ceil(turnStepsMax / (direct.length + shares.length));
+    const once = isDistinct(direct) ? direct : onceForBridges(direct);
     // Some would be worse than none: nobody could tell who has got it.
-    route.direct = route.isTooDear ? [] : direct;
+    route.direct = route.isTooDear ? [] : once;
     route.shares = route.isTooDear ? [] : shares;
     route.isMatched = isMatched && !route.isTooDear;
-    route.distinct = new Set(direct.map(({ session }) => session)).size === direct.length;
+    route.distinct = isDistinct(once);
     route.generation = this.generation;
     return route;
   }
@@ -311,4 +313,27 @@ function notUtf8(): ProtocolError {
 function notATopic(name: string): ProtocolError {
   const why = name === "" ? "is empty" : "has a wildcard, or is too long or deep";
   return new ProtocolError("malformedPacket", "MQTT5-3.3.2-2", `topic name ${why}`);
+}
+
+function isDistinct(direct: readonly Subscription[]): boolean {
+  return new Set(direct.map(({ session }) => session)).size === direct.length;
+}
+
+/**
+ * Of the subscriptions of a bridge of ours the one of the highest QoS: however many of its lines
+ * ask for a message, the first of them names it, and a second copy would be the same.
+ */
+function onceForBridges(direct: readonly Subscription[]): Subscription[] {
+  const best = new Map<Session, Subscription>();
+  for (const subscription of direct) {
+    const { session, qos } = subscription;
+    if (!isBridge(session)) continue;
+    const other = best.get(session);
+    if (other === undefined || other.qos < qos) best.set(session, subscription);
+  }
+  return direct.filter((one) => !isBridge(one.session) || best.get(one.session) === one);
+}
+
+function isBridge({ source }: Session): boolean {
+  return source.listener === BRIDGE_LISTENER.name;
 }

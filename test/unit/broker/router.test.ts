@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { isReserved, type Route, Router } from "../../../src/broker/router.ts";
 import type { Session, Subscription } from "../../../src/broker/session.ts";
+import { BRIDGE_LISTENER } from "../../../src/broker/settings.ts";
 import { Prng } from "../../../src/core/base/prng.ts";
+import type { Qos } from "../../../src/core/codec/packets.ts";
 import { filterMatches, parseFilter } from "../../../src/core/topic/filter.ts";
 import { hex } from "../../support/hex.ts";
 import { refusal } from "../../support/refusal.ts";
@@ -25,6 +27,22 @@ describe("Router", () => {
     expect(router.route("a").direct[0]).toBe(again);
     expect(router.route("a").distinct).toBe(true);
     expect(router.counts).toEqual({ direct: 2, shared: 0 });
+  });
+
+  it("keeps one subscription of each bridge for a topic, of the highest QoS", () => {
+    const { router, subscribe } = routing();
+    subscribe("bridge-1", "#");
+    subscribe("bridge-1", "a/+", 2);
+    subscribe("bridge-1", "a/b", 1);
+    subscribe("bridge-2", "a/#", 1);
+    subscribe("bridge-2", "+/b", 1);
+    expect(words(router.route("a/b").direct)).toEqual(["bridge-1 a/+", "bridge-2 a/#"]);
+    expect(router.route("a/b").distinct).toBe(true);
+    subscribe("one", "a/b");
+    subscribe("one", "a/+");
+    const kept = ["bridge-1 a/+", "bridge-2 a/#", "one a/+", "one a/b"];
+    expect(words(router.route("a/b").direct)).toEqual(kept);
+    expect(router.route("a/b").distinct).toBe(false);
   });
 
   it("takes away what was subscribed, by the very same filter", () => {
@@ -252,17 +270,18 @@ function routing(routesMax = 1000) {
     let one = sessions.get(name);
     if (one === undefined) {
       // All that a router asks of a session.
-      one = { clientId: name, subscriptions: new Map() } as unknown as Session;
+      const source = { listener: name.startsWith("bridge") ? BRIDGE_LISTENER.name : "" };
+      one = { clientId: name, subscriptions: new Map(), source } as unknown as Session;
       sessions.set(name, one);
     }
     return one;
   };
-  const subscribe = (name: string, filter: string): Subscription => {
+  const subscribe = (name: string, filter: string, qos: Qos = 0): Subscription => {
     const subscription: Subscription = {
       session: session(name),
       filter,
       share: parseFilter(filter)!.share,
-      qos: 0,
+      qos,
       noLocal: false,
       retainAsPublished: false,
       retainHandling: 0,
