@@ -193,6 +193,8 @@ export interface SubscriberOptions {
   readonly filters: readonly string[];
   /** What it is to get. */
   readonly accounts: readonly Account[];
+  /** The topic on which a message was published that came on this one; the same, if not given. */
+  readonly origin?: (topic: string) => string;
 }
 
 /** Keeps the books of all that its session gets. */
@@ -217,11 +219,11 @@ export class Subscriber {
   }
 
   private async enter(): Promise<void> {
-    const { clientId, version, filters, qos } = this.options;
+    const { clientId, version, filters, qos, origin = (topic) => topic } = this.options;
     const { isKnown, receipts } = this;
     this.connection = new Lasting(this.place, { clientId, version, isKnown }, {});
     const { client } = this.connection;
-    client.on("message", ({ topic, payload }) => receipts.onMessage(topic, `${payload}`));
+    client.on("message", ({ topic, payload }) => receipts.onMessage(origin(topic), `${payload}`));
     await within(`${clientId} is let in`, client.connect(), PATIENCE);
     if (!isKnown) await client.subscribe(filters, { qos });
     this.isKnown = true;

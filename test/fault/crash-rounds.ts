@@ -392,7 +392,7 @@ class CrashRun {
 }
 
 /** A moment of chance is what this test is about. */
-async function untilPassed(ms: number, isOver = () => false): Promise<void> {
+export async function untilPassed(ms: number, isOver = () => false): Promise<void> {
   const end = Date.now() + ms;
   await waitFor(`${ms} ms have passed`, () => isOver() || Date.now() >= end);
 }

@@ -3,6 +3,7 @@
  *
  *     --rounds N     how many times (200)
  *     --seed N       what chance decides; by default another every time
+ *     --bridge       two brokers and the bridge between them: `npm run test:crash:bridge`
  *
  * Ends with status 1 when anything acknowledged was lost, having printed what, the seed, and where
  * the database is kept to be looked at. Moments differ from run to run even with one seed: the
@@ -10,10 +11,11 @@
  */
 import { parseArgs } from "node:util";
 import { endAll } from "../support/programs.ts";
+import { crashBridge } from "./bridge-rounds.ts";
 import { type CrashOptions, crash } from "./crash-rounds.ts";
 
 async function main(): Promise<void> {
-  const options = wanted();
+  const { hasBridge, ...options } = wanted();
   const { isTTY } = process.stderr;
   const wipe = isTTY ? "\r\x1b[K" : "";
   const every = isTTY ? 1 : 20;
@@ -22,7 +24,7 @@ async function main(): Promise<void> {
     if (++round % every === 0) process.stderr.write(`${wipe}${text}${isTTY ? "" : "\n"}`);
   };
   try {
-    const summary = await crash({ ...options, onProgress });
+    const summary = await (hasBridge ? crashBridge : crash)({ ...options, onProgress });
     process.stderr.write(wipe);
     console.log(summary);
   } catch (error) {
@@ -32,12 +34,17 @@ async function main(): Promise<void> {
   }
 }
 
-function wanted(): CrashOptions {
+function wanted(): CrashOptions & { readonly hasBridge: boolean } {
   const { values } = parseArgs({
-    options: { rounds: { type: "string" }, seed: { type: "string" } },
+    options: {
+      rounds: { type: "string" },
+      seed: { type: "string" },
+      bridge: { type: "boolean", default: false },
+    },
   });
   const seed = wholeNumber("--seed", values.seed) ?? Date.now() % 1_000_000;
-  return { seed, rounds: wholeNumber("--rounds", values.rounds) ?? 200 };
+  const rounds = wholeNumber("--rounds", values.rounds) ?? 200;
+  return { seed, rounds, hasBridge: values.bridge };
 }
 
 function wholeNumber(name: string, word: string | undefined): number | undefined {

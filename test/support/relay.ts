@@ -18,6 +18,8 @@ export class Relay implements AsyncDisposable {
   isHeld = false;
   /** How often connections were cut. */
   cuts = 0;
+  /** Bytes that have come from either side. */
+  bytes = 0;
   private readonly server: Server;
   private readonly pairs = new Set<() => void>();
   private readonly held: (() => void)[] = [];
@@ -89,6 +91,7 @@ export class Relay implements AsyncDisposable {
   }
 
   private forward(chunk: Buffer, source: Socket, target: Socket, way: Way): void {
+    this.bytes += chunk.length;
     const count = Math.min(chunk.length, this.left[way]);
     this.left[way] -= count;
     const isTaken = target.write(chunk.subarray(0, count));
