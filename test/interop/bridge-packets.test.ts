@@ -6,6 +6,7 @@ import { describe, expect, it } from "vitest";
 import { type Peer, type Received, ScriptedBroker } from "../cli/scripted-broker.ts";
 import { bridgeLines, type End, type Kind, startEnd } from "../support/bridge-ends.ts";
 import { hasMosquitto } from "../support/peers.ts";
+import { freePort } from "../support/programs.ts";
 import { waitFor } from "../support/wait-for.ts";
 
 const VERSIONS = ["mqttv31", "mqttv311", "mqttv50"] as const;
@@ -175,3 +176,77 @@ describe.skipIf(!hasMosquitto).concurrent.each(VERSIONS)("A bridge in %s", (vers
     expect(ours.answers).toEqual(theirs.answers);
   });
 });
+
+describe
+  .skipIf(!hasMosquitto)
+  .concurrent("What waits for a remote that is away, as with mosquitto,", () => {
+    const NUMBERED = Array.from({ length: 12 }, (_, i) => `a/${i}`);
+    const CASES: readonly {
+      readonly title: string;
+      readonly lines?: readonly string[];
+      readonly comes: readonly string[];
+    }[] = [
+      { title: "is all of QoS 1", comes: [...NUMBERED, "a/kept"] },
+      {
+        title: "is no more than its queue takes, and what is retained",
+        lines: ["max_queued_messages 5"],
+        comes: [...NUMBERED.slice(0, 5), "a/kept"],
+      },
+      {
+        title: "is only what is retained for a session that starts anew here",
+        lines: ["local_cleansession true"],
+        comes: ["a/kept"],
+      },
+      {
+        title: "is only what is retained for one that starts anew everywhere",
+        lines: ["cleansession true"],
+        comes: ["a/kept"],
+      },
+      {
+        title: "may be of QoS 0",
+        lines: ["queue_qos0_messages true"],
+        comes: [...NUMBERED, "a/none", "a/kept"],
+      },
+    ];
+
+    it.each(CASES)("$title", async ({ lines = [], comes }) => {
+      const [ours, theirs] = await both(async (kind) => {
+        const port = await freePort();
+        await using near = await startEnd(kind, bridgeLines({ port }, "topic a/# out 1", ...lines));
+        for (const topic of NUMBERED) await near.publish(topic, "", { qos: 1 });
+        await near.publish("a/none", "", { qos: 0 });
+        await near.publish("a/kept", "kept", { qos: 1, retain: true });
+        await using remote = await ScriptedBroker.start({}, port);
+        await remote.until("unsubscribe");
+        const came = () => {
+          const topics = remote.all("publish").map(({ topic }) => topic);
+          return topics.filter((topic) => topic.startsWith("a/"));
+        };
+        const all = () => comes.every((topic) => came().includes(topic));
+        await waitFor(() => `all come, of which ${came().join(" ")}`, all);
+        await near.publish("a/last", "", { qos: 1 });
+        await waitFor("the last one comes", () => came().includes("a/last"));
+        return came();
+      });
+      // What was retained meanwhile has waited, and is sent to whoever subscribes as well.
+      expect([...new Set(ours)]).toEqual([...comes, "a/last"]);
+      expect([...new Set(theirs)]).toEqual([...comes, "a/last"]);
+    });
+
+    it("brings a lazy bridge up once there is as much as its threshold", async () => {
+      const [ours, theirs] = await both(async (kind) => {
+        await using remote = await ScriptedBroker.start();
+        const lines = ["topic a/# out 1", "start_type lazy", "threshold 3"];
+        await using near = await startEnd(kind, bridgeLines(remote, ...lines));
+        const peers: number[] = [];
+        for (let i = 0; i < 3; i++) {
+          peers.push(remote.peers.length);
+          await near.publish("a/x", `${i}`, { qos: 1 });
+        }
+        await waitFor("all have come", () => remote.all("publish").length >= 4);
+        return { peers, came: remote.all("publish").map(({ topic, payload }) => [topic, payload]) };
+      });
+      expect(ours).toEqual(theirs);
+      expect(ours.peers).toEqual([0, 0, 0]);
+    });
+  });

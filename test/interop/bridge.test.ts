@@ -2,7 +2,8 @@
  * Bridges between ts-broker and Debian's mosquitto, either of which may be at either end. Where
  * topics are renamed, two mosquittos stand beside them: the same tests with the same answers.
  */
-import { writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Qos } from "../../src/core/codec/packets.ts";
@@ -297,6 +298,23 @@ describe.concurrent.each(OURS)("Over a bridge from %s to %s", (nearKind, farKind
     await far.publish("end", "");
     await atFar.until("end ");
     expect(atFar.heard).toEqual(["end "]);
+  });
+
+  it("passes what its local user might not, by the ACL file", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "ts-mqtt-test-"));
+    writeFileSync(join(folder, "acl"), "topic readwrite #\nuser guest\ntopic read nothing\n");
+    await using far = await startEnd(farKind);
+    const acl = `acl_file ${join(folder, "acl")}`;
+    const lines = bridgeLines(far, "topic a/# both 1", "local_username guest");
+    await using near = await startEnd(nearKind, [acl, ...lines]);
+    rmSync(folder, { recursive: true });
+    await untilJoined(near, far);
+    await using atFar = await far.listen("a/#");
+    await using atNear = await near.listen("a/#");
+    await near.publish("a/x", "out", { qos: 1 });
+    await atFar.until("a/x out q1");
+    await far.publish("a/x", "in", { qos: 1 });
+    await atNear.until("a/x in q1");
   });
 
   it("says where it stands on the topic it is told", async () => {
