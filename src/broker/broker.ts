@@ -10,6 +10,7 @@
  */
 import { Deadlines } from "../core/base/deadlines.ts";
 import type { Qos } from "../core/codec/packets.ts";
+import { NO_PROPERTIES, type Properties } from "../core/codec/properties.ts";
 import { PublishView } from "../core/codec/publish.ts";
 import { type ProtocolError, REASONS, type ReasonName } from "../core/errors.ts";
 import { exceptBridges } from "./access/bridge-access.ts";
@@ -71,6 +72,9 @@ export interface Memory {
   collect?(): boolean;
 }
 
+/** A message that no PUBLISH of a client brought. */
+type Made = Pick<PendingWill, "topic" | "payload" | "qos" | "retain" | "properties">;
+
 /** Reason code of a DISCONNECT (MQTT 5.0 §3.14.2.1). */
 const ADMINISTRATIVE_ACTION = 0x98;
 
@@ -118,6 +122,8 @@ export class Broker implements StoreOwner {
   now: number;
   /** Turns begun. */
   turns = 1;
+  /** Told up to where changes have become safe, for what waits outside. */
+  onSafe: OnDurable | null = null;
   private readonly connections = new Set<Connection>();
   /** Those that are not read because the store is full. */
   private heldUp = new Set<Connection>();
@@ -138,7 +144,10 @@ export class Broker implements StoreOwner {
     this.now = parts.now;
     this.epoch = parts.epoch ?? 0;
     this.memory = parts.memory ?? UNKNOWN_MEMORY;
-    const onDurable: OnDurable = (position) => this.held.onDurable(position);
+    const onDurable: OnDurable = (position) => {
+      this.held.onDurable(position);
+      this.onSafe?.(position);
+    };
     this.store = parts.store?.(onDurable, this) ?? new VolatileStore(onDurable);
     this.complaints = new Complaints(parts.log, this);
     const { routesMax, routeStepsMax, turnStepsMax, sparkplugAware } = parts.settings;
@@ -262,11 +271,15 @@ export class Broker implements StoreOwner {
     for (const connection of due) connection.onNextTurn();
   }
 
-  /** Publishes a message of the broker's own. */
-  publish(topic: string, payload: Buffer, qos: Qos, retain: boolean): void {
-    const message = madeMessage(topic, payload, qos, retain, BROKER_SOURCE);
-    if (retain) this.retain(message);
-    distribute(this, message, this.router.route(topic));
+  /** Publishes a message of the broker's own, which takes over `payload`. */
+  publish(
+    topic: string,
+    payload: Buffer,
+    qos: Qos,
+    retain: boolean,
+    properties: Properties = NO_PROPERTIES,
+  ): void {
+    this.publishMade({ topic, payload, qos, retain, properties }, BROKER_SOURCE);
   }
 
   /** Publishes a message of the broker's own that is worth nothing after `seconds`. */
@@ -321,12 +334,17 @@ export class Broker implements StoreOwner {
   }
 
   publishWill(session: Session, will: PendingWill): void {
-    const { topic, payload, qos, retain, properties } = will;
+    const { topic } = will;
     if (isReserved(topic) || this.access?.mayPublish(session.source, topic) === false) return;
+    this.publishMade(will, session.source);
+  }
+
+  private publishMade(made: Made, source: Source): void {
+    const { topic, payload, qos, retain, properties } = made;
     const seconds = properties.messageExpiryInterval ?? 0;
     const expiresAt = seconds === 0 ? 0 : this.now + seconds * 1000;
     const bytes = handedOn(properties);
-    const message = madeMessage(topic, payload, qos, retain, session.source, bytes, expiresAt);
+    const message = madeMessage(topic, payload, qos, retain, source, bytes, expiresAt);
     if (retain) this.retain(message);
     distribute(this, message, this.router.route(topic));
   }

@@ -11,6 +11,7 @@ export class Retained {
   private readonly trie = new TopicTrie<Message>();
   private readonly work: Work;
   private ownCount = 0;
+  private systemCount = 0;
   private clientBytes = 0;
 
   /** @param work Where the places looked at are counted. */
@@ -28,7 +29,12 @@ export class Retained {
     return this.trie.size - this.ownCount;
   }
 
-  /** Bytes of memory that those take, reckoned. */
+  /** Those below `$SYS`. */
+  get sysCount(): number {
+    return this.systemCount;
+  }
+
+  /** Bytes of memory that those of clients take, reckoned. */
   get bytes(): number {
     return this.clientBytes;
   }
@@ -63,6 +69,7 @@ export class Retained {
   }
 
   private reckon(message: Message, sign: 1 | -1): void {
+    if (message.topic.name.startsWith("$SYS/")) this.systemCount += sign;
     if (message.source.clientId === "") this.ownCount += sign;
     else this.clientBytes += sign * retainedBytes(message.topic.name, message.size);
   }

@@ -23,7 +23,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { bundleWithParts } from "./parts.mjs";
 import { asScript, ROOT, SetupError } from "./pinned-node.mjs";
@@ -39,6 +39,7 @@ const MEMORY = join(DIST, ".inputs.json");
  *   file as the text of that name.
  * @property {readonly string[]} [eager] Modules behind `import()` that are compiled at each start.
  * @property {string} [wrapper] An ES module that hands on the exports of `to`.
+ * @property {string} [types] Its declarations, below dist/types.
  */
 
 /** What can be built; those whose source is not there are skipped. @type {readonly Face[]} */
@@ -53,7 +54,20 @@ const FACES = [
   { from: "bin/ts-sub.ts", to: "dist/ts-sub.cjs", eager: ["src/cli/sub.ts"] },
   { from: "bin/ts-rr.ts", to: "dist/ts-rr.cjs", eager: ["src/cli/rr.ts"] },
   { from: "src/examples/tick-tock.ts", to: "dist/tick-tock.cjs" },
-  { from: "src/client/client.ts", to: "dist/client.cjs", wrapper: "dist/client.js" },
+  {
+    from: "src/client/client.ts",
+    to: "dist/client.cjs",
+    wrapper: "dist/client.js",
+    types: "client/client.d.ts",
+  },
+  {
+    from: "src/server/embed.ts",
+    to: "dist/broker.cjs",
+    embeds: { name: "STORE_WORKER_SOURCE", from: "src/store/worker.ts" },
+    eager: ["src/server/persistence.ts"],
+    wrapper: "dist/broker.js",
+    types: "server/embed.d.ts",
+  },
 ];
 
 /** What the outcome depends on beside the sources that are bundled. */
@@ -155,7 +169,9 @@ function optionsFor(isProgram) {
  * @param {string} path
  */
 function reexporting(code, path) {
-  const names = /0\s*&&\s*\(module\.exports\s*=\s*\{([^}]*)\}/.exec(code)?.[1]?.trim() ?? "";
+  // The face's own stand last: late modules come before it, as texts.
+  const exported = [...code.matchAll(/0\s*&&\s*\(module\.exports\s*=\s*\{([^}]*)\}/g)].at(-1);
+  const names = exported?.[1]?.trim() ?? "";
   return `export {${names.replace(/,?\s*$/, "")}} from "./${path.slice("dist/".length)}";\n`;
 }
 
@@ -203,21 +219,43 @@ function hashOf(path) {
   }
 }
 
-/** dist/types: the declarations as ES modules, and a twin of each for `require`. */
+/** dist/types: what the faces declare, as ES modules, and a twin of each for `require`. */
 function declare() {
-  if (!existsSync(join(ROOT, "src/client/client.ts"))) return;
+  const entries = FACES.flatMap(({ types }) => types ?? []);
   const types = join(DIST, "types");
   rmSync(types, { recursive: true, force: true });
   const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
   const project = join(ROOT, "src/build/tsconfig.types.json");
   const { status } = spawnSync(process.execPath, [tsc, "-p", project], { stdio: "inherit" });
   if (status !== 0) throw new SetupError("The declarations could not be made.");
+  const needed = declarationsFrom(entries.map((path) => join(types, path)));
   for (const path of filesUnder(types)) {
-    const text = readFileSync(path, "utf8").replace(/(["'])(\.\.?\/[^"']*)\.ts\1/g, "$1$2.js$1");
-    writeFileSync(path, text);
-    const twin = text.replace(/(["'])(\.\.?\/[^"']*)\.js\1/g, "$1$2.cjs$1");
+    if (!needed.has(path)) rmSync(path);
+  }
+  for (const path of needed) {
+    const text = readFileSync(path, "utf8").replace(IMPORTED, "$1$2.js$1");
+    // Buffer and the like: a compiler that is told no `types` does not look for them.
+    const isEntry = entries.some((entry) => join(types, entry) === path);
+    const whole = isEntry ? `/// <reference types="node" />\n${text}` : text;
+    writeFileSync(path, whole);
+    const twin = whole.replace(/(["'])(\.\.?\/[^"']*)\.js\1/g, "$1$2.cjs$1");
     writeFileSync(path.replace(/\.d\.ts$/, ".d.cts"), twin);
   }
+}
+
+/** A relative import, as declarations have it. */
+const IMPORTED = /(["'])(\.\.?\/[^"']*)\.ts\1/g;
+
+/** Those files and all that they import: most of the sources are nobody's business.
+ * @param {readonly string[]} paths */
+function declarationsFrom(paths) {
+  const needed = new Set(paths);
+  for (const path of needed) {
+    for (const [, , target = ""] of readFileSync(path, "utf8").matchAll(IMPORTED)) {
+      needed.add(join(dirname(path), `${target}.d.ts`));
+    }
+  }
+  return needed;
 }
 
 /** @param {string} directory @returns {string[]} Every file in it and below. */

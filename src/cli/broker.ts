@@ -7,16 +7,16 @@ import type { Configuration, LogConfiguration } from "../options/conf/configurat
 import { DEFAULT_LOG_TYPES } from "../options/conf/log-directives.ts";
 import { UsageError } from "../options/usage-error.ts";
 import { VERSION } from "../options/version.ts";
+import { FILES_AGAIN, FILES_AT_START } from "../server/conf-files.ts";
 import { StartFailure, systemWords } from "../server/failure.ts";
 import { LogSinks } from "../server/log-sinks.ts";
 import { removePidFile, writePidFile } from "../server/pid-file.ts";
 import { dropPrivileges, setUmask } from "../server/privileges.ts";
 import { RunningServer } from "../server/server.ts";
 import { ServiceManager } from "../server/service-manager.ts";
-import { FILES_AGAIN, FILES_AT_START } from "./conf-files.ts";
+import { stampOf } from "../server/timestamp.ts";
 import { type Streams, say, wordsOf } from "./streams.ts";
 import { isScreen, wantsColours } from "./terminal.ts";
-import { stampOf } from "./timestamp.ts";
 
 /** Exit statuses of mosquitto (mosquitto-2.1 a.6). */
 const OK = 0;

@@ -12,6 +12,7 @@
  */
 import type { ReceivedMessage } from "../client/message.ts";
 import { utf8Bytes } from "../core/base/json-layout.ts";
+import { compileStrftime, isoLocal, zoneOffset } from "../core/base/strftime.ts";
 import {
   type FieldLetter,
   type FormatLayout,
@@ -20,7 +21,6 @@ import {
 } from "../options/format.ts";
 import { messageJson } from "./json.ts";
 import { formatFixed } from "./printf-number.ts";
-import { compileStrftime, isoLocal, zoneOffset } from "./strftime.ts";
 
 /** A moment, finer than a Date holds it. */
 export interface Instant {

@@ -4,9 +4,9 @@
  */
 import type { LogType } from "../options/conf/log-directives.ts";
 import type { LogDress } from "../server/log-sinks.ts";
+import { stampOf } from "../server/timestamp.ts";
 import type { Colours } from "./colours.ts";
 import { visible } from "./display.ts";
-import { stampOf } from "./timestamp.ts";
 
 /** As short as their column. */
 const LABELS: Readonly<Record<LogType, string>> = {

@@ -55,6 +55,16 @@ interface Present {
   readonly connection: Connection;
 }
 
+/** One socket that is listened on. */
+export interface OpenPlace {
+  readonly protocol: "mqtt" | "websockets" | "http_api";
+  readonly tls: boolean;
+  /** Both, or `path` where it is a unix socket. */
+  readonly address?: string;
+  readonly port?: number;
+  readonly path?: string;
+}
+
 /** Answers what is asked of an http_api listener. */
 export interface HttpAnswerer {
   answer(
@@ -103,6 +113,20 @@ export class Listeners {
     );
   }
 
+  /** Where they listen, and what is spoken there. */
+  get places(): readonly OpenPlace[] {
+    return this.opened.flatMap(({ configuration: { path, protocol, tls }, sockets }) =>
+      sockets.map((socket) => {
+        const found = socket.address();
+        const isTls = tls !== null;
+        if (typeof found === "object" && found !== null) {
+          return { protocol, tls: isTls, address: found.address, port: found.port };
+        }
+        return { protocol, tls: isTls, ...(path !== undefined && { path }) };
+      }),
+    );
+  }
+
   /** What the listeners are by now. */
   get configurations(): readonly ListenerConfiguration[] {
     return this.opened.map(({ configuration }) => configuration);
@@ -115,9 +139,12 @@ export class Listeners {
    */
   async open({ listeners, localOnly, general }: Configuration): Promise<void> {
     this.headerBytesMax = Math.max(general.packetBufferSize, HEADER_BYTES_MIN);
+    /** Of any that is free: this machine reaches it by the same one in both address families. */
+    let found = 0;
     for (const listener of listeners) {
       try {
-        await this.openOne(listener, general.setTcpNodelay);
+        const port = localOnly && listener.port === 0 ? found : listener.port;
+        found = await this.openOne(listener, port, general.setTcpNodelay);
       } catch (error) {
         // Without IPv6, say, this machine can still be reached by IPv4.
         if (!localOnly || !(error instanceof StartFailure)) throw error;
@@ -144,10 +171,10 @@ export class Listeners {
       const at = left.findIndex(({ key }) => key === keyOf(listener));
       const [open] = at < 0 ? [] : left.splice(at, 1);
       if (open === undefined) continue;
-      const way = await this.wayFor(withVersionOf(open.configuration, listener), () => open);
+      const way = await this.wayFor(withPlaceOf(open.configuration, listener), () => open);
       steps.push(() => {
         open.configuration = way.configuration;
-        open.settings = listenerSettings(listener);
+        open.settings = listenerSettings(way.configuration);
         this.retire(open.way);
         open.way = way;
       });
@@ -189,7 +216,15 @@ export class Listeners {
     });
   }
 
-  private async openOne(listener: ListenerConfiguration, noDelay: boolean): Promise<void> {
+  /**
+   * @param wanted 0: any that is free.
+   * @returns The port it has.
+   */
+  private async openOne(
+    listener: ListenerConfiguration,
+    wanted: number,
+    noDelay: boolean,
+  ): Promise<number> {
     const way = await this.wayFor(listener, () => open);
     const open: Open = {
       key: keyOf(listener),
@@ -200,21 +235,31 @@ export class Listeners {
       connections: 0,
     };
     this.opened.push(open);
-    const { path, port, protocol } = listener;
+    const { path, protocol } = listener;
     if (path !== undefined) {
       refuseLongPath(path);
       this.log.write("information", `Opening unix listen socket on path ${path}.`);
       await removeStale(path);
       await this.listen(open, { path, noDelay });
-      return;
+      return 0;
     }
+    let port = wanted;
     for (const { address, family } of await addressesOf(listener, (line) =>
       this.log.write("warning", line),
     )) {
       const kind = protocol === "mqtt" ? `ipv${family}` : protocol;
-      this.log.write("information", `Opening ${kind} listen socket on port ${port}.`);
-      await this.listen(open, { port, address, noDelay });
+      const say = () =>
+        this.log.write("information", `Opening ${kind} listen socket on port ${port}.`);
+      if (port !== 0) say();
+      const bound = await this.listen(open, { port, address, noDelay });
+      if (port === 0) {
+        port = bound;
+        say();
+      }
     }
+    open.configuration = { ...listener, port };
+    open.settings = listenerSettings(open.configuration);
+    return port;
   }
 
   private async wayFor(listener: ListenerConfiguration, open: () => Open): Promise<Way> {
@@ -239,7 +284,8 @@ export class Listeners {
     return Way.make(listener, events, { ...parts, handshakes, limits });
   }
 
-  private async listen(open: Open, target: ListenTarget): Promise<void> {
+  /** @returns The port it listens on; 0 for a unix socket. */
+  private async listen(open: Open, target: ListenTarget): Promise<number> {
     try {
       const socket = await listenTcp(
         target,
@@ -247,6 +293,8 @@ export class Listeners {
         (error) => this.onNotAccepted(error),
       );
       open.sockets.push(socket);
+      const address = socket.address();
+      return typeof address === "object" && address !== null ? address.port : 0;
     } catch (error) {
       if (!("path" in target)) throw new StartFailure(1, `Error: ${systemWords(error)}`, error);
       // Node says EACCES for a folder that is not there, too.
@@ -377,13 +425,13 @@ export class Listeners {
   }
 }
 
-/** SIGHUP does not change tls_version. */
-function withVersionOf(
-  { tls: before }: ListenerConfiguration,
+/** SIGHUP does not change tls_version, nor the port that was found for one that asks for any. */
+function withPlaceOf(
+  { port, tls: before }: ListenerConfiguration,
   next: ListenerConfiguration,
 ): ListenerConfiguration {
-  if (before === null || next.tls === null) return next;
-  return { ...next, tls: { ...next.tls, minVersion: before.minVersion } };
+  if (before === null || next.tls === null) return { ...next, port };
+  return { ...next, port, tls: { ...next.tls, minVersion: before.minVersion } };
 }
 
 function keyOf({ port, host, path }: ListenerConfiguration): string {

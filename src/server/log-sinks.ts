@@ -104,6 +104,7 @@ export class LogSinks implements Log {
   private isDetached = false;
   private isPublishing = false;
   private publisher: LinePublisher | null = null;
+  private listener: ((type: LogType, text: string) => void) | null = null;
   private topicLines: TopicLine[] = [];
   private openSystemLog: OpenSystemLog | null;
   private systemLog: SystemLog | null = null;
@@ -161,6 +162,14 @@ export class LogSinks implements Log {
     this.dressedStamp = dress.stampFor(this.configuration);
   }
 
+  /**
+   * Hands every line to `listener`, too, as it is, after what is going on: a broker at work cannot
+   * be asked for anything else, and what goes wrong there is none of its business.
+   */
+  setListener(listener: (type: LogType, text: string) => void): void {
+    this.listener = listener;
+  }
+
   /** Hands lines for topics to `publisher` from now on. */
   setPublisher(publisher: LinePublisher): void {
     this.publisher = publisher;
@@ -191,6 +200,8 @@ export class LogSinks implements Log {
   write(type: LogType, text: string): void {
     if (!this.types.has(type)) return;
     this.toTopic(type, text);
+    const { listener } = this;
+    if (listener !== null) queueMicrotask(() => listener(type, text));
     const now = new Date();
     const line = cut(`${this.stamp(now)}${text}`);
     this.gathered += `${line}\n`;

@@ -14,7 +14,7 @@ import type { Configuration } from "../options/conf/configuration.ts";
 import type { Bridges } from "./bridges.ts";
 import { listenerFacts, pluginFacts } from "./facts.ts";
 import { StartFailure, systemWords } from "./failure.ts";
-import { type HttpAnswerer, Listeners } from "./listeners.ts";
+import { type HttpAnswerer, Listeners, type OpenPlace } from "./listeners.ts";
 import type { LogSinks } from "./log-sinks.ts";
 import type { Persistence } from "./persistence.ts";
 import { Plugins } from "./plugins.ts";
@@ -158,6 +158,17 @@ export class RunningServer {
     for (const name of waiting) {
       this.log.write("notice", `The new value of ${name} takes effect at the next start.`);
     }
+  }
+
+  /** Where it listens. */
+  get places(): readonly OpenPlace[] {
+    return this.listeners.places;
+  }
+
+  /** Has something done that no client asked for, in a turn. */
+  act(action: (broker: Broker) => void): void {
+    this.turn.begin();
+    action(this.broker);
   }
 
   /** SIGUSR1: what is on disk goes into one file. */

@@ -1,6 +1,7 @@
 /** The README holds: its commands are words our programs take, and its system ticks. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
 import { parsePub } from "../../src/options/pub.ts";
 import { parseSub } from "../../src/options/sub.ts";
@@ -37,9 +38,20 @@ describe("README", () => {
     const named = [...README.matchAll(/npm (?:run )?(start|test|[a-z]+)\b/g)].map(
       ([, name]) => name!,
     );
-    const scripts = named.filter((name) => !["install", "registry"].includes(name));
+    const scripts = named.filter((name) => !["install", "pack", "registry"].includes(name));
     expect(scripts.length).toBeGreaterThan(4);
     expect(Object.keys(PACKAGE.scripts)).toEqual(expect.arrayContaining([...new Set(scripts)]));
+  });
+
+  it("embeds a broker as it says", async () => {
+    const code = /```ts\n(import [^\n]*"ts-mqtt\/broker";[\s\S]*?)```/.exec(README)![1]!;
+    const broker = pathToFileURL(join(ROOT, "dist/broker.js")).href;
+    const words = ["--input-type=module", "-e", code.replace("ts-mqtt/broker", broker)];
+    await using program = start(process.execPath, words);
+    expect(await program.untilExit(), program.stderr).toMatchObject({ status: 0 });
+    expect(program.stdout).toMatch(/^information Opening ipv4 listen socket on port \d+\.$/m);
+    expect(program.stdout).toMatch(/^\d+ \[\] \{[^}]*\bretained: 1,/m);
+    expect(program.stderr).toBe("");
   });
 
   it("belongs to the version that the programs print", () => {

@@ -376,11 +376,14 @@ function proxyConfiguration(values: ListenerValues): ProxyConfiguration | null {
   };
 }
 
+/** Where lines go when no line says so. */
+export const DEFAULT_LOG_DESTINATIONS: readonly LogDestination[] = [{ to: "stderr" }];
+
 /** -q silences everything, -v lets everything through, whatever the files say. */
 function logConfiguration(log: LogValues, { quiet, verbose }: CommandLine): LogConfiguration {
   const types = verbose ? LOG_TYPES : (log.logTypes ?? DEFAULT_LOG_TYPES);
   return {
-    destinations: log.logDestinations ?? [{ to: "stderr" }],
+    destinations: log.logDestinations ?? DEFAULT_LOG_DESTINATIONS,
     types: quiet ? [] : types,
     facility: log.logFacility,
     timestamp: log.logTimestamp,

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { FILES_AGAIN, FILES_AT_START } from "../../../src/cli/conf-files.ts";
+import { FILES_AGAIN, FILES_AT_START } from "../../../src/server/conf-files.ts";
 
 let directory = "";
 beforeAll(() => {

@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
-import { compileStrftime, zoneOffset } from "../../../src/cli/strftime.ts";
+import { compileStrftime, zoneOffset } from "../../../../src/core/base/strftime.ts";
 
 const LETTERS = [..."aAbBcCdDeFgGhHIjklmMnpPrRsStTuUVwWxXyYz%"];
 

@@ -1,5 +1,5 @@
 /**
- * One conversion of strftime(3), in local time and the C locale, for `@c` in ts-sub's -F.
+ * One conversion of strftime(3), in local time and the C locale, for ts-sub's -F and log lines.
  *
  * The moment is handed in; only the time zone is the process's own. What glibc does not know it
  * prints as it stands, and so do we.

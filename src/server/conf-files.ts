@@ -1,7 +1,7 @@
 /** The files of a configuration on a real disk: what `-c` and include_dir name. */
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import type { Files, NoFile } from "../options/conf/conf-file.ts";
-import { codeOf } from "../server/failure.ts";
+import { codeOf } from "./failure.ts";
 
 /** Once, at the start: a pipe or a terminal will do. */
 export const FILES_AT_START: Files = { list, read: readOnce };

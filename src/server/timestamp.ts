@@ -1,6 +1,7 @@
 /** What a log line of ts-broker begins with (log_timestamp, log_timestamp_format). */
-import type { Stamp } from "../server/log-sinks.ts";
-import { compileStrftime } from "./strftime.ts";
+
+import { compileStrftime } from "../core/base/strftime.ts";
+import type { Stamp } from "./log-sinks.ts";
 
 export interface TimestampOptions {
   readonly timestamp: boolean;
