@@ -188,7 +188,7 @@ export function isNetworkFailure(output) {
 /** The package's bytes, from node_modules/.cache or from the registry, always checked.
  * @param {Pinned} pinned
  * @returns {Buffer} */
-function fetchTarball({ name, version, sha512 }) {
+export function fetchTarball({ name, version, sha512 }) {
   const directory = join(ROOT, "node_modules", ".cache", "ts-mqtt");
   const path = join(directory, `${name}-${version}.tgz`);
   const isRight = () =>
@@ -220,7 +220,7 @@ export function whyNotInstalled(what, output) {
  * @param {Buffer} tar
  * @param {string} wanted
  * @returns {Buffer} */
-function fileInTar(tar, wanted) {
+export function fileInTar(tar, wanted) {
   for (let at = 0; at + 512 <= tar.length && tar[at] !== 0; ) {
     const name = tar.toString("utf8", at, at + 100).replace(/\0.*$/s, "");
     const size = Number.parseInt(tar.toString("latin1", at + 124, at + 136), 8);

@@ -112,10 +112,12 @@ export class DatabaseThread implements Committer {
 
 /** One way for a build, where it is in the program's own file, and one for the sources. */
 function startWorker(options: OpenOptions): Worker {
+  // Node.js 22 warns whoever uses its SQLite; what we use is the same in 24, which does not.
+  const execArgv = ["--disable-warning=ExperimentalWarning"];
   if (typeof STORE_WORKER_SOURCE === "string") {
-    return new Worker(STORE_WORKER_SOURCE, { eval: true, workerData: options });
+    return new Worker(STORE_WORKER_SOURCE, { eval: true, workerData: options, execArgv });
   }
-  return new Worker(new URL("./worker.ts", import.meta.url), { workerData: options });
+  return new Worker(new URL("./worker.ts", import.meta.url), { workerData: options, execArgv });
 }
 
 function stateOf({ sessions, retained }: Recovered): RestoredState {
