@@ -52,6 +52,8 @@ export function bridged(...lines: readonly string[]): BridgeSettings {
 export interface BridgeWorldOptions extends WorldOptions {
   /** A broker that is there already; absent: one of its own. */
   readonly world?: BrokerWorld;
+  /** The way to the remote. Default: one that a test is at the end of. */
+  readonly dial?: Dial;
   /** Chance, between 0 and 1. Default: always the middle. */
   readonly fraction?: () => number;
 }
@@ -64,11 +66,13 @@ export class BridgeWorld {
   readonly dialled: Remote[] = [];
   private readonly pool = new BufferPool();
   private readonly fraction: () => number;
+  private readonly ownDial: Dial | undefined;
   private woken = new Set<{ flush(): void }>();
 
   constructor(lines: readonly string[], options: BridgeWorldOptions = {}) {
     this.world = options.world ?? new BrokerWorld(options);
     this.fraction = options.fraction ?? (() => 0.5);
+    this.ownDial = options.dial;
     this.settings = bridged(...lines);
     this.bridge = new Bridge(this.settings, this.bridgeWorld());
     this.world.join({ flush: () => this.flush(), pump: () => false, isDone: false });
@@ -90,7 +94,7 @@ export class BridgeWorld {
     return {
       broker: this.broker,
       pool: this.pool,
-      dial: (address) => this.dialTo(address),
+      dial: (address) => this.ownDial ?? this.dialTo(address),
       begin: () => undefined,
       wake: (passage) => void this.woken.add(passage),
       fraction: this.fraction,
