@@ -20,6 +20,7 @@ export function dialFor(transport: Transport): Dial {
     return lateDial(async () => (await import("./stages.ts")).stagesOf(transport));
   }
   if (socketPath !== undefined) return tcpDial({ path: socketPath }, noDelay);
-  if (isLocalhost(host) && localAddress === undefined) return localhostDial(port, noDelay);
+  const isPlain = localAddress === undefined && tcpKeepAlive === undefined;
+  if (isLocalhost(host) && isPlain) return localhostDial(port, noDelay);
   return tcpDial({ host, port, localAddress, tcpKeepAlive }, noDelay);
 }

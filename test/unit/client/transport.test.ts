@@ -59,6 +59,11 @@ describe("the way to the server", () => {
     expect(transportOf({ host: "h", srv: false }).srvName).toBeUndefined();
   });
 
+  it("has the system ask whether the server is there where that is said", () => {
+    expect(transportOf({}).tcpKeepAlive).toBeUndefined();
+    expect(transportOf({ tcpKeepAlive: 7 }).tcpKeepAlive).toBe(7);
+  });
+
   it("takes a proxy by its URL", () => {
     expect(transportOf({ proxy: "socks5h://p" }).proxy).toMatchObject({ host: "p", port: 1080 });
   });
@@ -72,6 +77,9 @@ describe("the way to the server", () => {
     ["a host with U+0000", { host: nul }, "host must be a name or an address"],
     ["a host that is none", { host: 7 as never }, "host must be a name or an address"],
     ["no local address", { localAddress: "" }, "localAddress must be a name or an address"],
+    ["a silence of 0 s", { tcpKeepAlive: 0 }, "tcpKeepAlive must be 1 s or more"],
+    ["a silence below 0", { tcpKeepAlive: -1 }, "tcpKeepAlive must be 1 s or more"],
+    ["a silence of 1.5 s", { tcpKeepAlive: 1.5 }, "tcpKeepAlive must be 1 s or more"],
     ["no path", { socketPath: "" }, "socketPath must be a path of 1 to 107 bytes"],
     ["a path with U+0000", { socketPath: nul }, "socketPath must be a path"],
     ["a path of 108 bytes", { socketPath: "é".repeat(54) }, "socketPath must be a path"],

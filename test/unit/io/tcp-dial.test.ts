@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer as createHttp } from "node:http";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -11,6 +11,9 @@ import { startTcp } from "../../support/tcp-server.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "ts-mqtt-unix-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Linux's table of TCP sockets, with their timers. */
+const SOCKETS = "/proc/net/tcp";
 
 describe("a dial", () => {
   it("connects to a unix socket", async () => {
@@ -49,6 +52,25 @@ describe("a dial", () => {
     await it.closed();
   });
 
+  it.skipIf(!existsSync(SOCKETS)).each([
+    ["127.0.0.1", {}],
+    ["localhost", {}],
+    ["127.0.0.1", { localAddress: "127.0.0.2" }],
+    ["127.0.0.1", { localAddress: "localhost" }],
+  ])("to %s has the system ask whether the server is there, %j", async (host, more) => {
+    await using server = await startTcp((socket) => socket.resume());
+    const { port } = server;
+    const plain = await dialled({ host, port, ...more }).opened();
+    expect(keepAliveSeconds(port), "not unless it is told").toEqual([]);
+    const it = await dialled({ host, port, ...more, tcpKeepAlive: 30 }).opened();
+    const [seconds, ...others] = keepAliveSeconds(port);
+    expect(others).toEqual([]);
+    expect(seconds).toBeGreaterThan(20);
+    expect(seconds).toBeLessThanOrEqual(31);
+    plain.link.destroy();
+    it.link.destroy();
+  });
+
   it.each([
     ["an address that is not here", { localAddress: "192.0.2.1" }, "EADDRNOTAVAIL"],
     ["a name that is nowhere", { localAddress: "nowhere.invalid" }, "ENOTFOUND"],
@@ -64,3 +86,15 @@ describe("a dial", () => {
     expect(failure?.message).toMatch(/^connect ECONNREFUSED /);
   });
 });
+
+/** Of sockets connected to the port that ask now and then whether the peer is there: when next. */
+function keepAliveSeconds(port: number): number[] {
+  const remote = port.toString(16).toUpperCase().padStart(4, "0");
+  return readFileSync(SOCKETS, "latin1")
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([, , address]) => address?.endsWith(`:${remote}`))
+    .map(([, , , , , timer = ""]) => timer.split(":"))
+    .filter(([kind]) => kind === "02")
+    .map(([, ticks = ""]) => Number.parseInt(ticks, 16) / 100);
+}

@@ -121,6 +121,22 @@ describe.skipIf(!hasOpenssl)("TLS", () => {
       true,
     ],
     [
+      "that has expired, though the name may be any",
+      "expired",
+      { verifyHost: false },
+      "certificateExpired",
+      "the server's certificate has expired",
+      false,
+    ],
+    [
+      "of an authority nobody knows, though the name may be any",
+      "elsewhere",
+      { caFile: undefined as never, verifyHost: false },
+      "certificateUntrusted",
+      /is not trusted: /,
+      true,
+    ],
+    [
       "not for the name asked for",
       "server",
       { serverName: "x.example" },
@@ -142,6 +158,12 @@ describe.skipIf(!hasOpenssl)("TLS", () => {
       "one for another host, unverified",
       "elsewhere",
       { caFile: undefined as never, verify: false },
+      "localhost",
+    ],
+    [
+      "one for another host, where the name may be any",
+      "elsewhere",
+      { verifyHost: false },
       "localhost",
     ],
     ["one for the name asked for", "elsewhere", { serverName: "other.example" }, "localhost"],
@@ -203,6 +225,7 @@ describe.skipIf(!hasOpenssl)("TLS", () => {
   it.each([
     ["that nobody trusts", {}],
     ["even where none is verified", { verify: false }],
+    ["even where its name may be any", { verifyHost: false }],
   ])("does not take a certificate for a pre-shared key, %s", async (_, more) => {
     await using server = await serve();
     const tls = { psk: PSK, ...more };
