@@ -50,6 +50,8 @@ export interface BridgeWorld {
   fraction(): number;
   /** What an error of the network is called in a sentence. */
   wordsFor(error: Error): string;
+  /** The bridge goes by the settings that came with this world from here on. */
+  onTakenOver?(): void;
 }
 
 /** What is counted of a bridge over all of its connections. */
@@ -194,6 +196,7 @@ export class Bridge {
     }
     this.prepare();
     if (notificationTopic !== next.settings.notificationTopic) this.notifyHere("0");
+    this.world.onTakenOver?.();
     return true;
   }
 

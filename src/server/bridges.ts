@@ -25,8 +25,9 @@ const SHOWN: readonly (readonly [topic: string, read: (counts: BridgeCounts) => 
 interface Running {
   configuration: BridgeConfiguration;
   readonly bridge: Bridge;
-  /** Takes it out of `$SYS`. */
+  /** Takes it out of `$SYS`, and by which name it stands there. */
   hide: () => void;
+  shownAs: string;
 }
 
 /** What is told of one bridge to whoever asks over HTTP. */
@@ -81,20 +82,28 @@ export class Bridges {
   }
 
   private add(configuration: BridgeConfiguration): void {
-    const bridge = new Bridge(bridgeSettings(configuration), this.worldOf(configuration));
-    this.running.push({ configuration, bridge, hide: this.show(bridge) });
+    const world = this.worldOf(configuration);
+    const bridge = new Bridge(bridgeSettings(configuration), world);
+    const shownAs = bridge.remoteClientId;
+    this.running.push({ configuration, bridge, hide: this.show(bridge), shownAs });
     bridge.start();
   }
 
-  /** What has not changed may still read its certificates anew, at the next connection. */
   private change(one: Running, configuration: BridgeConfiguration): void {
-    const isSame = JSON.stringify(one.configuration) === JSON.stringify(configuration);
+    if (JSON.stringify(one.configuration) === JSON.stringify(configuration)) return;
     one.configuration = configuration;
-    const settings = bridgeSettings(configuration);
-    const isAtOnce = !isSame && configuration.reloadType === "immediate";
-    one.bridge.reconfigure(settings, this.worldOf(configuration), isAtOnce);
+    const world = this.worldOf(configuration, () => this.showAgain(one));
+    const isAtOnce = configuration.reloadType === "immediate";
+    one.bridge.reconfigure(bridgeSettings(configuration), world, isAtOnce);
+  }
+
+  /** By another name, if it has one now. */
+  private showAgain(one: Running): void {
+    const { bridge } = one;
+    if (one.shownAs === bridge.remoteClientId) return;
     one.hide();
-    one.hide = this.show(one.bridge);
+    one.hide = this.show(bridge);
+    one.shownAs = bridge.remoteClientId;
   }
 
   private show(bridge: Bridge): () => void {
@@ -107,7 +116,7 @@ export class Bridges {
     };
   }
 
-  private worldOf(configuration: BridgeConfiguration): BridgeWorld {
+  private worldOf(configuration: BridgeConfiguration, onTakenOver?: () => void): BridgeWorld {
     const { broker, turn, pool } = this;
     return {
       broker,
@@ -118,6 +127,7 @@ export class Bridges {
       wake: (passage) => turn.wake(passage),
       fraction,
       wordsFor: systemWords,
+      ...(onTakenOver !== undefined && { onTakenOver }),
     };
   }
 }
