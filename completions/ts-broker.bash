@@ -69,6 +69,26 @@ _ts_broker() {
     fi
     return
   fi
+  if ((COMP_CWORD == 1)); then _ts_broker_offer -W install; fi
+  if ((COMP_CWORD > 1)) && [[ "${COMP_WORDS[1]}" == install ]]; then
+    _ts_broker_offer -W '--prefix --user --systemd --compat --dry-run --help'
+    if ((COMP_CWORD == 2)); then
+      _ts_broker_offer -W ''
+    else
+      _ts_broker_offer -f
+    fi
+    return
+  fi
+  if ((COMP_CWORD == 1)); then _ts_broker_offer -W uninstall; fi
+  if ((COMP_CWORD > 1)) && [[ "${COMP_WORDS[1]}" == uninstall ]]; then
+    _ts_broker_offer -W '--prefix --user --dry-run --help'
+    if ((COMP_CWORD == 2)); then
+      _ts_broker_offer -W ''
+    else
+      _ts_broker_offer -f
+    fi
+    return
+  fi
   case "$prev" in
     -c | --config-file) _ts_broker_offer -f; return ;;
     -p | --port) return ;;

@@ -107,6 +107,9 @@ async function runCommand(io: BrokerStreams): Promise<number | undefined> {
     case "reload":
     case "signal":
       return (await import("./signal.ts")).runSignal(io, first, words, configured);
+    case "install":
+    case "uninstall":
+      return (await import("./install.ts")).runInstall(io, first, words);
     default:
       return undefined;
   }

@@ -8,6 +8,7 @@ import { BROKER_OPTIONS } from "./broker.ts";
 import { CHECK_ACL_OPTIONS } from "./check-acl.ts";
 import { DB_ACTIONS, DB_OPTIONS } from "./db.ts";
 import { DYNSEC_ACTIONS, DYNSEC_OPTIONS } from "./dynsec.ts";
+import { INSTALL_OPTIONS, UNINSTALL_OPTIONS } from "./install.ts";
 import type { OptionTable } from "./option.ts";
 import { PASSWD_OPTIONS } from "./passwd.ts";
 import { PUB_OPTIONS } from "./pub.ts";
@@ -370,11 +371,61 @@ const SIGNAL: Command = {
   ],
 };
 
+const INSTALL: Command = {
+  name: "install",
+  brief: "Install this executable and what belongs to it",
+  actions: {},
+  usage: ["[--prefix DIR | --user] [--systemd] [--compat] [--dry-run]"],
+  description: [
+    [
+      "Copies the single-file executable to bin, with the names ts-pub, ts-sub and ts-rr, and adds",
+      "man pages, completions for bash, zsh and fish, and a configuration to begin with,",
+      "etc/ts-broker/ts-broker.conf.",
+    ].join(" "),
+    [
+      "What is there already and was not put there by it is never overwritten: nothing is changed",
+      "then, and a sentence names it. A configuration that has been changed is left. Over an older",
+      "version it is an upgrade, with what was asked for then. Whatever goes wrong, all of it",
+      "is installed or nothing.",
+    ].join(" "),
+    "The exit status is 0 when it is installed, else 1; 130 and 143 when a signal ended it.",
+  ],
+  options: INSTALL_OPTIONS,
+  examples: [
+    {
+      text: "See what would be done.",
+      command: "ts-broker install --systemd --dry-run",
+    },
+    {
+      text: "Install it for oneself, under mosquitto's names, too.",
+      command: "ts-broker install --user --compat",
+    },
+  ],
+};
+
+const UNINSTALL: Command = {
+  name: "uninstall",
+  brief: "Take back what install has put there",
+  actions: {},
+  usage: ["[--prefix DIR | --user] [--dry-run]"],
+  description: [
+    [
+      "Removes what is in share/ts-broker/installed, the list that install keeps, as long as it is",
+      "as it was put there; what has been changed since is left, and named. Databases stay.",
+    ].join(" "),
+    "The exit status is 0 when all of it is gone but what was named, else 1.",
+  ],
+  options: UNINSTALL_OPTIONS,
+  examples: [
+    { text: "Take back an installation.", command: "ts-broker uninstall --prefix /opt/mqtt" },
+  ],
+};
+
 const BROKER: Program = {
   name: "ts-broker",
   section: 8,
   summary: "an MQTT broker",
-  commands: [DB, PASSWD, DYNSEC, CHECK_ACL, RELOAD, SIGNAL],
+  commands: [DB, PASSWD, DYNSEC, CHECK_ACL, RELOAD, SIGNAL, INSTALL, UNINSTALL],
   usage: [
     "[-c config_file] [-d] [-h] [-p port] [-v]",
     "db {dump | check} FILE",
@@ -383,6 +434,8 @@ const BROKER: Program = {
     "check-acl -c FILE USER TOPIC",
     "reload {-p PID | --pid-file FILE | -c FILE}",
     "signal ACTION {-p PID | --pid-file FILE | -c FILE}",
+    "install [--prefix DIR | --user] [--systemd] [--compat] [--dry-run]",
+    "uninstall [--prefix DIR | --user] [--dry-run]",
   ],
   description: [
     "Takes MQTT 3.1, 3.1.1 and 5.0 clients and hands messages from publishers to subscribers.",
