@@ -63,16 +63,11 @@ export async function carryOut(
 ): Promise<void> {
   const { plan, records, id } = job;
   const journal = journalFor(job);
+  begin(journal, records, disk);
   try {
-    for (const path of journal.directories) disk.makeDirectory(path);
-    disk.write(journalPath(records), journalText(journal), LIST_MODE);
-  } catch (error) {
-    // Somebody else's journal stays: only what is half ours goes.
-    if (codeOf(error) !== "EEXIST") disk.remove(journalPath(records));
-    removeDirectories(journal.directories, disk);
-    throw error;
-  }
-  try {
+    for (const path of journal.directories) {
+      if (!isAbove(path, records)) disk.makeDirectory(path);
+    }
     const changed = plan.steps.filter(isChanged);
     const links = new Set<string>();
     for (const { item } of changed) {
@@ -124,7 +119,8 @@ export function takeBack(plan: Plan, manifest: Manifest, records: string, disk: 
     if (deed === "remove") disk.remove(path);
   }
   disk.remove(manifestPath(records));
-  removeDirectories(manifest.directories, disk);
+  // By its name it is ours, even where a run that was cut short could not write that down.
+  removeDirectories([...manifest.directories, records], disk);
 }
 
 /** A step that puts something where it is to be. */
@@ -159,6 +155,21 @@ function manifestFor(job: InstallJob, links: ReadonlySet<string>): Manifest {
   const made = plan.steps.filter(({ deed }) => deed === "make").map(({ path }) => path);
   const before = (old?.directories ?? []).filter((path) => !made.includes(path));
   return { id, version, systemd, compat, directories: [...before, ...made], entries };
+}
+
+/** Writes the journal, with the directories that it takes, or leaves nothing behind. */
+function begin(journal: Journal, records: string, disk: Disk): void {
+  try {
+    for (const path of journal.directories) {
+      if (isAbove(path, records)) disk.makeDirectory(path);
+    }
+    disk.write(journalPath(records), journalText(journal), LIST_MODE);
+  } catch (error) {
+    // Somebody else's journal stays: only what is half ours goes.
+    if (codeOf(error) !== "EEXIST") disk.remove(journalPath(records));
+    removeDirectories(journal.directories, disk);
+    throw error;
+  }
 }
 
 /** Puts the item beside its place. @returns Whether it had to be a link. */
@@ -249,6 +260,11 @@ function finish({ changes, obsolete, ...journal }: Journal, records: string, dis
   }
   disk.remove(freshOf(manifestPath(records), journal.id));
   disk.remove(journalPath(records));
+}
+
+/** Whether it is the directory itself, or one that it is in. */
+function isAbove(path: string, directory: string): boolean {
+  return path === directory || directory.startsWith(`${path}/`);
 }
 
 function removeDirectories(paths: readonly string[], disk: Disk): void {
