@@ -41,6 +41,7 @@ const FOR_SYSTEM = [
   "ProtectHome=yes",
   "PrivateTmp=yes",
   "PrivateDevices=yes",
+  "PrivateMounts=yes",
   "DevicePolicy=closed",
   "ProtectClock=yes",
   "ProtectControlGroups=yes",

@@ -296,30 +296,40 @@ const STRIDE = 5;
 function timeless(disk: FakeDisk): unknown {
   const { directories, ...list } = JSON.parse(disk.read(LIST)!);
   const made = directories.filter((path: string) => !"/usr/local/share/ts-broker".startsWith(path));
-  return [{ ...disk.contents, [LIST]: undefined }, { ...list, id: "", made: made.sort() }];
+  return [
+    { ...disk.contents, [LIST]: undefined },
+    { ...list, id: "", made: made.sort() },
+  ];
 }
 
 describe.each(JOBS)("%s", (_, arrange) => {
-  it.each([true, false])("that fails at any change leaves all as it was, links: %s", async (has) => {
-    const changes = await changesOf(arrange, has);
-    let unlike = 0;
-    for (let at = has ? 1 : 2; at <= changes; at += STRIDE) {
-      const disk = await arrange();
-      disk.hasHardLinks = has;
-      const [before, from] = [disk.contents, disk.changes];
-      disk.onChange = (count) => {
-        if (count - from === at) throw systemError("ENOSPC");
-      };
-      const { status, stderr } = await run(disk, "install --systemd");
-      disk.onChange = () => undefined;
-      // At its very end there is nothing left to undo, and what is left is the next one's.
-      if (disk.read(LIST) === (before[LIST] as { text?: string } | undefined)?.text) {
-        expect({ at, status, contents: disk.contents }).toEqual({ at, status: 1, contents: before });
-        expect(stderr).toBe("Error: Nothing has been installed: No space left on device.\n");
-      } else unlike++;
-    }
-    expect(unlike).toBeLessThan(changes / STRIDE / 3);
-  });
+  it.each([true, false])(
+    "that fails at any change leaves all as it was, links: %s",
+    async (has) => {
+      const changes = await changesOf(arrange, has);
+      let unlike = 0;
+      for (let at = has ? 1 : 2; at <= changes; at += STRIDE) {
+        const disk = await arrange();
+        disk.hasHardLinks = has;
+        const [before, from] = [disk.contents, disk.changes];
+        disk.onChange = (count) => {
+          if (count - from === at) throw systemError("ENOSPC");
+        };
+        const { status, stderr } = await run(disk, "install --systemd");
+        disk.onChange = () => undefined;
+        // At its very end there is nothing left to undo, and what is left is the next one's.
+        if (disk.read(LIST) === (before[LIST] as { text?: string } | undefined)?.text) {
+          expect({ at, status, contents: disk.contents }).toEqual({
+            at,
+            status: 1,
+            contents: before,
+          });
+          expect(stderr).toBe("Error: Nothing has been installed: No space left on device.\n");
+        } else unlike++;
+      }
+      expect(unlike).toBeLessThan(changes / STRIDE / 3);
+    },
+  );
 
   it.each([true, false])("that is killed at any change is cleared up, links: %s", async (has) => {
     const changes = await changesOf(arrange, has);
@@ -409,7 +419,9 @@ describe("uninstall", () => {
     };
     const { status, stderr } = await run(disk, "uninstall");
     expect(status).toBe(1);
-    expect(stderr).toMatch(/^Error: Not all of it could be removed: EIO; .* another uninstall\.\n$/);
+    expect(stderr).toMatch(
+      /^Error: Not all of it could be removed: EIO; .* another uninstall\.\n$/,
+    );
     disk.onChange = () => undefined;
     expect(await run(disk, "uninstall")).toMatchObject(GOOD);
     expect(disk.contents).toEqual(freshDisk().contents);
