@@ -92,7 +92,7 @@ export function planInstall(
   checkWritable([records, ...touched(steps).map(dirname)], disk, obstacles);
   if (obstacles.length === 0) checkRoom(steps, executable, disk, obstacles);
   const made = directories.map((path): Step => ({ path, deed: "make" }));
-  return { steps: [...made, ...steps], obstacles };
+  return { steps: [...made, ...steps], obstacles: [...new Set(obstacles)] };
 }
 
 export function planUninstall(manifest: Manifest, records: string, disk: Sight): Plan {
@@ -102,7 +102,7 @@ export function planUninstall(manifest: Manifest, records: string, disk: Sight):
     attempt(obstacles, entry.path, () => steps.push(stepAway(entry, disk)));
   }
   checkWritable([records, ...touched(steps).map(dirname)], disk, obstacles);
-  return { steps, obstacles };
+  return { steps, obstacles: [...new Set(obstacles)] };
 }
 
 /** What is to be at the item's path, as the manifest has it. */

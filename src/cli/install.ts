@@ -127,9 +127,11 @@ async function uninstall(
 ): Promise<void> {
   const { disk } = machine;
   const records = recordsOf(placesFor(place, io, machine));
-  await makeSure(io, records, machine, dryRun);
+  const isCleared = await makeSure(io, records, machine, dryRun);
   const manifest = manifestIn(records, disk);
   if (manifest === undefined) {
+    // What there was to take back was what had been cut short.
+    if (isCleared) return;
     const list = manifestPath(records);
     throw new InstallError(`Error: Nothing is installed there: there is no ${list}.`);
   }
@@ -174,16 +176,20 @@ async function work(io: Streams, job: InstallJob, disk: Disk): Promise<void> {
   }
 }
 
-/** Ends what another run has left half done, unless that run is still at it. */
+/**
+ * Ends what another run has left half done, unless that run is still at it.
+ *
+ * @returns Whether there was something.
+ */
 async function makeSure(
   io: Streams,
   records: string,
   { disk, wordsOf }: InstallMachine,
   isDry: boolean,
-): Promise<void> {
+): Promise<boolean> {
   const path = journalPath(records);
   const text = readList(path, disk);
-  if (text === undefined) return;
+  if (text === undefined) return false;
   const { pid } = readJournal(text) ?? {};
   const isAtIt = pid !== undefined && pid !== io.pid && wordsOf(pid)?.includes("install");
   if (isAtIt) {
@@ -192,12 +198,13 @@ async function makeSure(
   const what = "An earlier install was cut short";
   if (isDry) {
     await say(io.stdout, `${what}: what it has left would be cleared up first.\n`);
-    return;
+    return true;
   }
   try {
     const outcome = recover(records, disk);
     const done = outcome === "finished" ? "it is complete now" : "what it had done is taken back";
     await say(io.stdout, `${what}: ${done}.\n`);
+    return true;
   } catch (error) {
     const why = systemWords(error);
     throw new InstallError(`Error: ${what}, and what it has left cannot be cleared up: ${why}.`);

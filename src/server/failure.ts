@@ -30,6 +30,8 @@ const WORDS: Readonly<Record<string, string>> = {
   EMFILE: "Too many open files",
   ENFILE: "Too many open files in system",
   ENOSPC: "No space left on device",
+  EDQUOT: "Disk quota exceeded",
+  EFBIG: "File too large",
   ENOTFOUND: "Name or service not known",
   EAI_AGAIN: "Temporary failure in name resolution",
 };

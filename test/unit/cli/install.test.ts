@@ -396,6 +396,19 @@ describe("an installation that is under way", () => {
     expect(disk.changes).toBe(0);
   });
 
+  it("that was killed is all that uninstall takes back", async () => {
+    const disk = freshDisk();
+    disk.onChange = (count) => {
+      if (count >= 30) throw systemError("EIO");
+    };
+    await run(disk, "install");
+    disk.onChange = () => undefined;
+    const { status, stdout, stderr } = await run(disk, "uninstall");
+    expect({ status, stderr }).toEqual(GOOD);
+    expect(stdout).toBe("An earlier install was cut short: what it had done is taken back.\n");
+    expect(disk.contents).toEqual(freshDisk().contents);
+  });
+
   it("does not overwrite what comes to be meanwhile", async () => {
     const disk = freshDisk();
     disk.onChange = () => {
