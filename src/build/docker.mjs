@@ -77,7 +77,7 @@ function putPrograms(root, executable) {
   }
 }
 
-/** What the executable is linked with, and what loads it, by the paths under which they are looked for.
+/** What the executable is linked with, and what loads it, by the paths that it looks for.
  * @param {string} executable
  * @returns {string[]} */
 function librariesOf(executable) {

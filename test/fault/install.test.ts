@@ -1,4 +1,4 @@
-/** ts-broker install on real file systems: a scratch root, one that fills up, one that is locked. */
+/** ts-broker install on real file systems: a scratch root, one that is full, one that is locked. */
 import { spawnSync } from "node:child_process";
 import {
   chmodSync,
@@ -125,7 +125,9 @@ describe.skipIf(small.length === 0)("on a small file system", () => {
     const executable = source("1", 8e6);
     const words = ["install", "--prefix", disk.folder];
     const known = await run(executable, words);
-    expect(known.stderr).toMatch(/^Error: Nothing has been changed: There is no room in .* free\.\n/);
+    expect(known.stderr).toMatch(
+      /^Error: Nothing has been changed: There is no room in .* free\.\n/,
+    );
     const found = await run(executable, words, new Optimist());
     expect(found).toMatchObject({ status: 1, stdout: "" });
     expect(found.stderr).toBe("Error: Nothing has been installed: No space left on device.\n");

@@ -59,7 +59,7 @@ const pathsOn = (disk: FakeDisk) =>
   Object.keys(disk.contents).filter((path) => !disk.isDirectory(path));
 
 describe("install", () => {
-  it("puts executable, names, man pages, completions and configuration in their places", async () => {
+  it("puts programs, man pages, completions and configuration in their places", async () => {
     const disk = freshDisk();
     expect(await run(disk, "install")).toMatchObject(GOOD);
     const share = "/usr/local/share";
