@@ -12,7 +12,7 @@ import { isTopicName } from "../../core/topic/name.ts";
 import type { Broker } from "../broker.ts";
 import type { Connection } from "../connection.ts";
 import { NEVER, type PendingWill } from "../session.ts";
-import { BRIDGE_PROPERTY } from "../settings.ts";
+import { BRIDGE_LISTENER, BRIDGE_PROPERTY } from "../settings.ts";
 
 /** Return codes of 3.1.1 §3.2.2.3 for the reasons of 5.0 that have one. */
 const RETURN_CODES: Partial<Record<ReasonName, number>> = {
@@ -129,9 +129,13 @@ function onVerdict(
 ): void {
   const { sessions, settings, shortage } = connection.broker;
   const { globalMaxClients } = settings;
-  const isNew = sessions.get(clientId) === undefined;
+  const known = sessions.get(clientId);
+  const isNew = known === undefined;
   if (!isGranted) refuse(connection, "notAuthorized", "not authorised");
-  else if (isNew && globalMaxClients >= 0 && sessions.count >= globalMaxClients) {
+  else if (known?.source.listener === BRIDGE_LISTENER.name) {
+    // mosquitto lets it: what waits for the remote would be the stranger's, or gone.
+    refuse(connection, "clientIdentifierNotValid", "the identifier is a bridge's");
+  } else if (isNew && globalMaxClients >= 0 && sessions.count >= globalMaxClients) {
     refuse(connection, "serverBusy", "server busy");
   } else if (isNew && shortage.isShort) {
     refuse(connection, "quotaExceeded", "memory_limit reached");

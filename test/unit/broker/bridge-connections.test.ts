@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { BRIDGE_LISTENER } from "../../../src/broker/settings.ts";
 import { BrokerWorld } from "../../support/broker-world.ts";
 
 /** As a bridge of ours connects in 5.0, which has no bit for it. */
@@ -38,5 +39,36 @@ describe("A connection of a bridge", () => {
     const world = new BrokerWorld();
     world.client({ ...NAMED, properties: { userProperties: [["bridges", "north"]] } });
     expect(world.logged(/^New client connected/)).toHaveLength(1);
+  });
+});
+
+describe("The session of a bridge of ours", () => {
+  const { port, name: listener } = BRIDGE_LISTENER;
+  const source = { clientId: "local.north", username: null, port, listener };
+  const wanted = {
+    filter: "t/#",
+    share: null,
+    qos: 1,
+    noLocal: true,
+    retainAsPublished: true,
+    retainHandling: 0,
+    identifier: 0,
+  } as const;
+
+  it.each([
+    [4, 2],
+    [5, 0x85],
+  ] as const)("is no client's to take: version %i is answered %i", (version, code) => {
+    const world = new BrokerWorld();
+    world.broker.sessions.prepare(source, [wanted]);
+    world.client().publish("t/a", "for the remote", { qos: 1 });
+    for (const cleanStart of [false, true]) {
+      const stranger = world.peer({ version, clientId: "local.north" });
+      stranger.connect({ version, clientId: "local.north", cleanStart });
+      expect(stranger.connack?.reasonCode).toBe(code);
+      expect(stranger.closed).toBe(true);
+    }
+    expect(world.broker.sessions.get("local.north")?.waitingCount).toBe(1);
+    expect(world.logged(/the identifier is a bridge's/)).toHaveLength(2);
   });
 });
