@@ -24,6 +24,7 @@ import type { RestoredDelivery, RestoredState } from "./durable/restored.ts";
 import { type OnDurable, type Store, type StoreOwner, VolatileStore } from "./durable/store.ts";
 import { distribute } from "./fan-out.ts";
 import { Kept } from "./kept.ts";
+import { Loops } from "./loops.ts";
 import { BROKER_SOURCE, type Message, madeMessage, type Source } from "./message.ts";
 import { handedOn } from "./on/publish.ts";
 import { Retained, retainedBytes } from "./retained.ts";
@@ -116,6 +117,7 @@ export class Broker implements StoreOwner {
   readonly complaints: Complaints;
   readonly shortage = new Shortage(this);
   readonly sys: SysTopics;
+  readonly loops = new Loops(this);
   /** For the PUBLISH being read; one serves all connections, for a packet is read at a time. */
   readonly view = new PublishView();
   /** This turn's time in milliseconds, of a clock that only goes forward. */
@@ -258,6 +260,7 @@ export class Broker implements StoreOwner {
   onTurnEnd(): void {
     this.turns++;
     if (this.isUnfinished) this.goOnWithPostponed();
+    this.loops.onTurnEnd();
     this.store.commit();
     this.held.onTurnEnd();
     this.shortage.onTurnEnd();
@@ -411,6 +414,7 @@ export class Broker implements StoreOwner {
     this.heldUp.delete(connection);
     const isLogged = this.settings.connectionMessages && !connection.listener.isInternal;
     if (isLogged) this.logEnd(connection, ending);
+    this.loops.onConnectionEnded(connection);
     this.sessions.onConnectionEnded(connection, ending);
   }
 

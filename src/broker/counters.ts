@@ -7,6 +7,8 @@ export class Counters {
   publishReceived = 0;
   publishSent = 0;
   publishDropped = 0;
+  /** Messages that came back in a loop, and went no further. */
+  publishLooped = 0;
   publishBytesReceived = 0;
   publishBytesSent = 0;
   socketsAccepted = 0;

@@ -14,7 +14,7 @@ import type { Connection } from "./connection.ts";
 import { Message, NO_PROPERTY_BYTES, type Topic } from "./message.ts";
 import type { Route } from "./router.ts";
 import type { Run } from "./run.ts";
-import { QueuedMessage, type Session, type Subscription } from "./session.ts";
+import { type Excess, QueuedMessage, type Session, type Subscription } from "./session.ts";
 
 /** Gives `message` to all that `route` names. @returns False when nobody subscribes to it. */
 export function distribute(broker: Broker, message: Message, route: Route): boolean {
@@ -38,6 +38,8 @@ export function deliver(broker: Broker, subscription: Subscription, message: Mes
   const { session } = subscription;
   // ~[MQTT5-3.8.3-3] by client identifier, as mosquitto: a session knows no other way.
   if (subscription.noLocal && session.clientId === message.source.clientId) return;
+  // What comes by one bridge and goes out by another may be going round (loops.ts).
+  if (session.watched !== null && !session.watched.admits(message)) return;
   const lower = message.qos < subscription.qos ? message.qos : subscription.qos;
   const qos = broker.settings.upgradeOutgoingQos ? subscription.qos : lower;
   const retain = subscription.retainAsPublished && message.retain;
@@ -150,6 +152,7 @@ export function deliverRun(
       connection?.isLive &&
       connection.outlet.takesRuns(version) &&
       subscription.session.waitingQos0 === 0 &&
+      takesUnseen(subscription.session, publisher) &&
       takesPlain(broker, subscription, clientId) &&
       run.packetSizeMax <= connection.outlet.packetSizeMax
     ) {
@@ -161,6 +164,11 @@ export function deliverRun(
     }
   }
   if (others !== null || shares.length > 0) deliverSingly(broker, publisher, run, route, others);
+}
+
+/** Whether a run may go to the session without a look at its messages (loops.ts). */
+function takesUnseen({ watched }: Session, { session }: Connection): boolean {
+  return watched === null || watched.takesRuns(session!.source);
 }
 
 function takesPlain(broker: Broker, subscription: Subscription, publisher: string): boolean {
@@ -234,9 +242,31 @@ function withoutDuplicates(direct: readonly Subscription[]): Subscription[] {
 /** Whether one more message may wait for the session (mosquitto-2.1 b.2). */
 function hasRoom(broker: Broker, session: Session, message: Message): boolean {
   const { maxQueuedMessages, maxQueuedBytes } = broker.settings;
+  if (session.excess !== null) return hasRoomBeside(broker, session, message, session.excess);
   if (maxQueuedMessages > 0 && session.waitingCount >= maxQueuedMessages) return false;
   if (maxQueuedBytes === 0 || session.waitingCount === 0) return true;
   return session.waitingBytes + message.payloadSize <= maxQueuedBytes;
+}
+
+/** The same for a session whose messages are held, or were: they push out nothing that comes. */
+function hasRoomBeside(
+  { settings }: Broker,
+  session: Session,
+  message: Message,
+  excess: Excess,
+): boolean {
+  const { maxQueuedMessages, maxQueuedBytes } = settings;
+  const { waitingCount, waitingBytes } = session;
+  if (excess.messages === Number.POSITIVE_INFINITY) return true;
+  if (waitingCount === 0) {
+    session.excess = null;
+    return true;
+  }
+  const messages = Math.min(excess.messages, waitingCount);
+  const bytes = Math.min(excess.bytes, waitingBytes);
+  session.excess = { messages, bytes };
+  if (maxQueuedMessages > 0 && waitingCount >= maxQueuedMessages + messages) return false;
+  return maxQueuedBytes === 0 || waitingBytes + message.payloadSize <= maxQueuedBytes + bytes;
 }
 
 /** Whether memory is short, and the message would stay in it: no client takes it at once. */

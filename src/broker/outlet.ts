@@ -14,6 +14,7 @@ import { publishBodySize, writePublishStart } from "../core/codec/publish.ts";
 import { varintSize, writeVarint } from "../core/codec/varint.ts";
 import type { OutgoingAliases } from "../core/delivery/aliases.ts";
 import type { Broker } from "./broker.ts";
+import type { WatchedBridge } from "./loops/watched-bridge.ts";
 import type { Message, Topic } from "./message.ts";
 import type { Run } from "./run.ts";
 import type { Link } from "./world.ts";
@@ -28,6 +29,8 @@ export class Outlet {
   packetSizeMax = Number.POSITIVE_INFINITY;
   /** Null where the client takes none [MQTT5-3.1.2-27]. */
   aliases: OutgoingAliases | null = null;
+  /** Who wants to know of each message that is sent; mostly nobody. */
+  watched: WatchedBridge | null = null;
   private readonly broker: Broker;
   private readonly link: Link;
   private readonly mountPoint: string;
@@ -134,6 +137,7 @@ export class Outlet {
     writePublishStart(out.bytes, at, head, bodySize, topic, packetId);
     out.append(message.bytes, message.start, message.end);
     this.countPublish(headerSize + payloadSize, payloadSize);
+    if (this.watched !== null) this.watched.onSent(message);
     if (this.broker.log.debug)
       this.broker.trace.sentPublish(this.clientId, message, head, packetId);
     return true;
@@ -238,6 +242,7 @@ export class Outlet {
     at = this.writeMessageProperties(bytes, at, message, alias, identifier);
     out.append(message.bytes, message.start, message.end);
     this.countPublish(headerSize + payloadSize, payloadSize);
+    if (this.watched !== null) this.watched.onSent(message);
     if (this.broker.log.debug)
       this.broker.trace.sentPublish(this.clientId, message, head, packetId);
     return true;

@@ -14,6 +14,7 @@ import { type Delivery, Outgoing, type OutgoingLimits } from "../core/delivery/o
 import type { Connection } from "./connection.ts";
 import { AnswerTime } from "./durable/answer-time.ts";
 import { type Parked, PHASE, type Phase } from "./durable/restored.ts";
+import type { WatchedBridge } from "./loops/watched-bridge.ts";
 import type { Message, Source } from "./message.ts";
 
 /** A session expiry interval that never ends (MQTT 5.0 §3.1.2.11.2). */
@@ -77,6 +78,12 @@ export interface PendingWill {
   readonly delay: number;
 }
 
+/** Messages that wait, and their payload bytes; Infinity for any number. */
+export interface Excess {
+  readonly messages: number;
+  readonly bytes: number;
+}
+
 /** What a session asks of the broker when a deadline of it comes, and when it sends. */
 export interface SessionOwner {
   onSessionExpired(session: Session): void;
@@ -126,6 +133,10 @@ export class Session {
   waitingQos0 = 0;
   /** Told when a message begins to wait while the client is away; null: nobody wants to know. */
   onWaiting: (() => void) | null = null;
+  /** Its connection, if that is a bridge's that may be part of a loop. */
+  watched: WatchedBridge | null = null;
+  /** What may wait beside as much as ever, for it was held or is; null for nothing. */
+  excess: Excess | null = null;
   /** Whether the log has said that messages are being dropped, once an episode. */
   dropLogged = false;
   readonly expiry: Deadline;

@@ -112,6 +112,33 @@ export interface BrokerSettings {
   readonly queueInMemoryBytesMax: number;
   /** With fewer than this many left in memory, the next of a queue that left are fetched. */
   readonly queueFetchBelow: number;
+  /**
+   * As often the same message has to come by one bridge for others, within `loopWindowMs`, to be
+   * suspected of going round; 0: nothing is suspected. With these two, a loop is found if its round
+   * takes no more than 0.6 seconds.
+   */
+  readonly loopRepeats: number;
+  readonly loopWindowMs: number;
+  /**
+   * Milliseconds that bridges are held in the trial of a suspicion, and at most, when earlier ones
+   * have said nothing or the message comes slowly. A fourth of it may be added by chance.
+   */
+  readonly loopHoldMs: number;
+  readonly loopHoldMsMax: number;
+  /** Milliseconds that a trial may take where messages do stay away while bridges are held. */
+  readonly loopTrialMsMax: number;
+  /** Milliseconds without a proof after which a loop is not known any more. */
+  readonly loopMemoryMs: number;
+  /** Messages from bridges that repeats are counted of. Above, those that came least give way. */
+  readonly loopTableMax: number;
+  /** Topics in one trial. Those beyond it wait for the next. */
+  readonly loopSuspectsMax: number;
+  /** Topics of a bridge that are known to loop. Above, the oldest has to be found again. */
+  readonly loopTopicsMax: number;
+  /** Messages expected back by a bridge. Above, the oldest goes round once more if it comes. */
+  readonly loopEchoesMax: number;
+  /** Bytes that may wait for a bridge in a trial. Above, the trial ends without a verdict. */
+  readonly loopHeldBytesMax: number;
 }
 
 /** What belongs to one listener, and so to the connections that came through it. */
@@ -182,6 +209,17 @@ export const DEFAULT_SETTINGS: BrokerSettings = {
   queueInMemoryMax: 1_000,
   queueInMemoryBytesMax: 1024 * 1024,
   queueFetchBelow: 500,
+  loopRepeats: 16,
+  loopWindowMs: 10_000,
+  loopHoldMs: 500,
+  loopHoldMsMax: 1_500,
+  loopTrialMsMax: 10_000,
+  loopMemoryMs: 600_000,
+  loopTableMax: 4_096,
+  loopSuspectsMax: 1_000,
+  loopTopicsMax: 10_000,
+  loopEchoesMax: 50_000,
+  loopHeldBytesMax: 16 * 1024 * 1024,
 };
 
 export const DEFAULT_LISTENER: ListenerSettings = {

@@ -212,6 +212,7 @@ function comeIn(connection: Connection, packet: ConnectPacket, clientId: string)
   sessions.setExpiry(session, expiryOf(connection, packet));
   session.will = willOf(connection, packet);
   connection.session = session;
+  if (connection.isBridge) broker.loops.onBridge(connection, session);
   if (broker.settings.connectionMessages && !listener.isInternal) {
     const user = packet.username ? `, u'${packet.username}'` : "";
     const kind = connection.isBridge ? "bridge" : "client";

@@ -36,6 +36,7 @@ export function onSubscribe(
       broker.log.write("debug", `\t${subscription.filter} (QoS ${subscription.qos})`);
     }
     broker.router.subscribe(subscription);
+    if (looksLikeBridge(connection, subscription)) broker.loops.onBridge(connection, session);
     broker.log.write("subscribe", `${clientId} ${subscription.qos} ${subscription.filter}`);
     if (session.isDurable) broker.store.putSubscription(session, subscription);
     if (wantsRetained(connection, subscription, isFirst)) owed.push(subscription);
@@ -56,6 +57,7 @@ export function onSubscribe(
   else connection.send(suback);
   // A SUBACK longer than the client takes ends the connection.
   if (!connection.isOpen || owed.length === 0) return;
+  if (session.watched !== null) broker.loops.giveWay(session.watched);
   connection.owesRetained = owed;
   sendOwedRetained(connection);
 }
@@ -90,6 +92,11 @@ function refusalOf(
   if (version === 3) return qos;
   if (version === 4) return REASONS.unspecifiedError.code;
   return isDenied ? REASONS.notAuthorized.code : REASONS.quotaExceeded.code;
+}
+
+/** mosquitto's bridges have no other sign in 5.0 than what they ask for, which is theirs alone. */
+function looksLikeBridge({ version }: Connection, subscription: Subscription): boolean {
+  return version === 5 && subscription.noLocal && subscription.retainAsPublished;
 }
 
 /** Whether the session may have one more subscription (subscriptionsMax, memoryLimit). */

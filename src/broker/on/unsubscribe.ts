@@ -27,6 +27,8 @@ export function onUnsubscribe(
     if (broker.log.debug) broker.log.write("debug", `\t${filter}`);
     broker.log.write("unsubscribe", `${clientId} ${filter}`);
     if (existed && session.isDurable) broker.store.removeSubscription(session, filter);
+    // A bridge of mosquitto's that only sends has no other sign in 5.0: it ends what it never had.
+    if (!existed && version === 5) broker.loops.onBridge(connection, session);
     return existed ? SUCCESS : NO_SUBSCRIPTION_EXISTED;
   });
   if (broker.log.debug) broker.log.write("debug", `Sending UNSUBACK to ${clientId}`);
