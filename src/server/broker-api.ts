@@ -28,6 +28,7 @@ export function brokerApi(parts: BrokerApiParts): HttpApi {
     version,
     systree,
     connects: () => broker.counters.connectsReceived,
+    looped: () => broker.counters.publishLooped,
     residentBytes,
     cpuSeconds,
     lag: () => lag.take(),

@@ -15,6 +15,8 @@ export interface MetricSources {
   systree(): Readonly<Record<string, number>>;
   /** CONNECT packets since the start, of which $SYS has only rates. */
   connects(): number;
+  /** Messages that came back in a loop of bridges, and went no further. */
+  looped(): number;
   /** Bytes of memory that the process has; undefined when the system does not say. */
   residentBytes(): number | undefined;
   /** Seconds of processor time since the start. */
@@ -90,6 +92,9 @@ export class Metrics {
       this.add(name, help, () => this.values[`$SYS/broker/${topic}`]);
     }
     this.add("mqtt_connects_total", "CONNECT packets received.", () => sources.connects());
+    this.add("mqtt_publish_looped_total", "Messages dropped that came round by bridges.", () =>
+      sources.looped(),
+    );
     this.add("ts_broker_cpu_seconds_total", "Processor time, of all threads.", () =>
       sources.cpuSeconds(),
     );

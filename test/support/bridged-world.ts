@@ -1,5 +1,6 @@
 /**
- * Several real brokers in one time, joined by bridges that are no more than a client on either side.
+ * Several real brokers in one time, joined by bridges that are no more than a client on either
+ * side.
  *
  *     const world = new BridgedWorld();
  *     world.broker("north");

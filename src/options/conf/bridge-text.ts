@@ -12,8 +12,15 @@ export const REMAPPING_TEXT: readonly string[] = [
     "that comes in loses REMOTE and gets LOCAL. So a tree of topics here may be a branch of the tree",
     "there, and the other way round. PATTERN is a topic filter, with its wildcards; LOCAL and REMOTE",
     "have none, and end in a slash where a level is to end. An empty PATTERN stands for one topic",
-    "that has another name there. Bridges can send messages in circles: two that share the same",
-    "topics, for instance, from either broker to the other.",
+    "that has another name there.",
+  ].join(" "),
+  [
+    "Bridges can send messages in circles: two that share the same topics, for instance, from either",
+    "broker to the other. Where the same message comes by one bridge again and again and goes out by",
+    "another, the broker holds what is for them for about a second, to see whether it comes back",
+    "because it went out. If so, it says between which two connections messages loop, and what comes",
+    "back goes out no more. It cannot see circles that take more than 0.6 seconds, whose topics",
+    "change with each round, or that do not lead through it; change the topic lines.",
   ].join(" "),
   "What can be given, and the topics that it makes:",
 ];

@@ -7,6 +7,7 @@ const SOURCES: MetricSources = {
   version: '1.2"3',
   systree: () => ({ "$SYS/broker/uptime": 7, "$SYS/broker/messages/received": 41 }),
   connects: () => 3,
+  looped: () => 4,
   residentBytes: () => 1000,
   cpuSeconds: () => 1.5,
   lag: () => ({ mean: 0.001, p50: 0.002, p99: 0.003, max: 0.004 }),
@@ -38,6 +39,7 @@ describe("metrics", () => {
     expect(await values({}, metrics)).toMatchObject({
       mqtt_received_packets_total: 41,
       mqtt_connects_total: 3,
+      mqtt_publish_looped_total: 4,
       ts_broker_resident_memory_bytes: 1000,
       ts_broker_cpu_seconds_total: 1.5,
       ts_broker_event_loop_lag_mean_seconds: 0.001,
