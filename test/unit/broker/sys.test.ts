@@ -37,6 +37,39 @@ describe("$SYS", () => {
     expect(sys("uptime")).toBe("20 seconds");
   });
 
+  it("shows a number that is added, from the next interval on, and when it changes", () => {
+    const { broker, sys, tick, published } = running();
+    let count = 1;
+    broker.sys.add("connection/far/messages/sent", () => count);
+    expect(sys("connection/far/messages/sent")).toBeUndefined();
+    tick(10_000);
+    expect(sys("connection/far/messages/sent"), "also a 1, which others begin with").toBe("1");
+    const before = published("connection/far/messages/sent");
+    tick(20_000);
+    expect(published("connection/far/messages/sent")).toBe(before);
+    count = 5;
+    expect(broker.sys.valuesAt(20_000)["$SYS/broker/connection/far/messages/sent"]).toBe(5);
+    tick(30_000);
+    expect(sys("connection/far/messages/sent")).toBe("5");
+  });
+
+  it("takes a number away again, and no other", () => {
+    const { broker, sys, tick } = running();
+    const hide = broker.sys.add("connection/far/connections", () => 1);
+    broker.sys.add("connection/other/connections", () => 2);
+    tick(10_000);
+    hide();
+    expect(sys("connection/far/connections")).toBeUndefined();
+    hide();
+    tick(20_000);
+    expect(sys("connection/far/connections")).toBeUndefined();
+    expect(sys("connection/other/connections")).toBe("2");
+    expect(broker.sys.valuesAt(20_000)).not.toHaveProperty([
+      "$SYS/broker/connection/far/connections",
+    ]);
+    expect(sys("clients/total")).toBe("0");
+  });
+
   it("gives gauges with two names the same value", () => {
     const { broker, sys, tick } = running();
     broker.publish("a", Buffer.from("xyz"), 1, true);
