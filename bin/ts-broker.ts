@@ -1,5 +1,7 @@
 #!/usr/bin/env node
 /** The broker: see src/cli/broker.ts. */
-import { main } from "../src/cli/broker.ts";
+import { run } from "../src/cli/called.ts";
 
-void main(process).then((status) => process.exit(status));
+const BROKER = { "ts-broker": () => import("../src/cli/broker.ts") } as const;
+
+void run(process, BROKER, "ts-broker").then((status) => process.exit(status));

@@ -48,7 +48,7 @@ const FACES = [
     from: "bin/ts-broker.ts",
     to: "dist/ts-broker.cjs",
     embeds: { name: "STORE_WORKER_SOURCE", from: "src/store/worker.ts" },
-    eager: ["src/server/persistence.ts"],
+    eager: ["src/cli/broker.ts", "src/server/persistence.ts"],
   },
   { from: "bin/ts-pub.ts", to: "dist/ts-pub.cjs", eager: ["src/cli/pub.ts"] },
   { from: "bin/ts-sub.ts", to: "dist/ts-sub.cjs", eager: ["src/cli/sub.ts"] },
@@ -136,7 +136,7 @@ async function bundle(esbuild, { from, to, embeds, eager = [], wrapper }) {
  * @param {boolean} isProgram
  * @returns {import("esbuild").BuildOptions}
  */
-function optionsFor(isProgram) {
+export function optionsFor(isProgram) {
   return {
     absWorkingDir: ROOT,
     bundle: true,

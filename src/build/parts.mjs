@@ -66,26 +66,47 @@ return module.exports;
  */
 export async function bundleWithParts(esbuild, { from, eager = [], options }) {
   const modules = await modulesOf(esbuild, from, options);
-  const early = reachable(modules, [from, ...eager], isStatic);
-  const late = Object.keys(modules).filter((path) => !early.has(path) && !isPackage(path));
-  const packages = Object.keys(modules).filter(isPackage);
-  const texts = [
-    ...(await Promise.all(late.map((path) => lateText(esbuild, modules, path, options)))),
-    ...(await Promise.all(packages.map((path) => packageText(esbuild, path, options)))),
-  ];
-  const asked = Object.entries(modules).flatMap(([path, { imports }]) =>
-    imports.filter((one) => !early.has(path) || !isStatic(one)).map((one) => one.path),
+  const division = divide(modules, from, eager);
+  const texts = await Promise.all(
+    division.late.map(async (path) => {
+      const code = await lateCode(esbuild, modules, path, options);
+      return isPackage(path) ? labelled(path, packed(code)) : labelled(path, commented(code));
+    }),
   );
-  const shared = [...new Set(asked)].filter((path) => early.has(path));
-  const code = await eagerCode(esbuild, from, options, {
-    late: new Set([...late, ...packages]),
-    shared,
-  });
-  const prelude = `"use strict";function __parts(){/*${texts.join("")}*/}${LOADER}\n`;
+  const code = await eagerCode(esbuild, from, options, division);
+  // The last text, too, ends before what ends the comment.
+  const prelude = `"use strict";function __parts(){/*${texts.join("")}\x01*/}${LOADER}\n`;
   const hashBang = /^#!.*\n/.exec(code)?.[0] ?? "";
   return {
     code: hashBang + prelude + code.replace(/^(?:#!.*\n)+/, ""),
     inputs: Object.keys(modules).filter((path) => !isPackage(path)),
+  };
+}
+
+/**
+ * @typedef {object} Division Where the modules of a program stand.
+ * @property {readonly string[]} late Those that are texts, packages among them.
+ * @property {readonly string[]} shared Those in the eager code that are asked for by name.
+ */
+
+/**
+ * @param {Modules} modules
+ * @param {string} from
+ * @param {readonly string[]} eager
+ * @param {ReadonlySet<string>} [others] Modules that are somebody else's to hand out.
+ * @returns {Division}
+ */
+export function divide(modules, from, eager, others = new Set()) {
+  const early = reachable(modules, [from, ...eager], isStatic);
+  const all = reachable(modules, [from, ...eager], (one) => !others.has(one.path));
+  const asked = [...all].flatMap((path) =>
+    (modules[path]?.imports ?? [])
+      .filter((one) => !early.has(path) || !isStatic(one))
+      .map((one) => one.path),
+  );
+  return {
+    late: Object.keys(modules).filter((path) => all.has(path) && !early.has(path)),
+    shared: [...new Set(asked)].filter((path) => early.has(path)),
   };
 }
 
@@ -97,7 +118,7 @@ export async function bundleWithParts(esbuild, { from, eager = [], options }) {
  * @param {import("esbuild").BuildOptions} options
  * @returns {Promise<Modules>}
  */
-async function modulesOf(esbuild, from, options) {
+export async function modulesOf(esbuild, from, options) {
   const build = { ...options, entryPoints: [from], outfile: "none.cjs", write: false };
   const { metafile } = await run(() =>
     esbuild.build({ ...build, metafile: true, plugins: [packagesApart()] }),
@@ -119,7 +140,7 @@ function packagesApart() {
 }
 
 /** @param {string} path */
-function isPackage(path) {
+export function isPackage(path) {
   return path.startsWith(PACKAGE);
 }
 
@@ -131,7 +152,7 @@ function isStatic({ kind }) {
 /**
  * @param {Modules} modules
  * @param {readonly string[]} roots
- * @param {(one: { kind: string }) => boolean} follows
+ * @param {(one: { kind: string, path: string }) => boolean} follows
  */
 function reachable(modules, roots, follows) {
   const found = new Set(roots);
@@ -144,14 +165,16 @@ function reachable(modules, roots, follows) {
 }
 
 /**
- * A module of its own, whose imports are names for `__late`.
+ * A module of its own, whose imports are names for `__late`, or a package in one piece.
  *
  * @param {import("esbuild")} esbuild
  * @param {Modules} modules
  * @param {string} path
  * @param {import("esbuild").BuildOptions} options
+ * @returns {Promise<string>}
  */
-async function lateText(esbuild, modules, path, options) {
+export async function lateCode(esbuild, modules, path, options) {
+  if (isPackage(path)) return packageCode(esbuild, path, options);
   const source = readFileSync(join(ROOT, path), "utf8");
   const { banner: _, external: __, ...rest } = options;
   /** @type {"json" | "ts"} */
@@ -162,28 +185,34 @@ async function lateText(esbuild, modules, path, options) {
   );
   const code = outputFiles?.[0]?.text ?? "";
   const names = new Map(modules[path]?.imports.map((one) => [one.original, one.path]));
-  const text = code.replace(/\brequire\("([^"]+)"\)/g, (all, name) =>
+  return code.replace(/\brequire\("([^"]+)"\)/g, (all, name) =>
     names.has(name) ? `require(${JSON.stringify(names.get(name))})` : all,
   );
-  return labelled(path, text.replaceAll("*/", "\x03"));
 }
 
 /**
- * A package in one piece, packed: it is larger than all of ours together.
- *
  * @param {import("esbuild")} esbuild
  * @param {string} path
  * @param {import("esbuild").BuildOptions} options
  */
-async function packageText(esbuild, path, options) {
+async function packageCode(esbuild, path, options) {
   const name = path.slice(PACKAGE.length);
   const part = LATE_DEFAULTS.includes(name) ? ".default" : "";
   const contents = `module.exports = require("${name}")${part}`;
   const stdin = { contents, resolveDir: ROOT };
   const { banner: _, ...rest } = options;
   const { outputFiles } = await run(() => esbuild.build({ ...rest, stdin, write: false }));
-  const packed = deflateRawSync(outputFiles?.[0]?.text ?? "", { level: 9 }).toString("base64");
-  return labelled(path, packed);
+  return outputFiles?.[0]?.text ?? "";
+}
+
+/** Packages are larger than all of ours together. @param {string} code */
+function packed(code) {
+  return deflateRawSync(code, { level: 9 }).toString("base64");
+}
+
+/** Fit for a comment. @param {string} code */
+function commented(code) {
+  return code.replaceAll("*/", "\x03");
 }
 
 /** @param {string} name @param {string} text */
@@ -198,10 +227,12 @@ function labelled(name, text) {
  * @param {import("esbuild")} esbuild
  * @param {string} from
  * @param {import("esbuild").BuildOptions} options
- * @param {{ late: ReadonlySet<string>, shared: readonly string[] }} modules Those that are texts,
- *   and those here that are asked for by name.
+ * @param {Division} division
+ * @param {ReadonlySet<string>} [others] Modules that are somebody else's to hand out.
+ * @returns {Promise<string>}
  */
-async function eagerCode(esbuild, from, options, { late, shared }) {
+export async function eagerCode(esbuild, from, options, { late, shared }, others = new Set()) {
+  const apart = new Set([...late, ...others]);
   const imports = shared.map((path, i) => `import * as m${i} from ${JSON.stringify(`./${path}`)};`);
   const names = shared.map((path, i) => `${JSON.stringify(path)}: m${i}`);
   const contents = `${imports.join("")}Object.assign(__eager, { ${names.join(", ")} });`;
@@ -216,9 +247,9 @@ async function eagerCode(esbuild, from, options, { late, shared }) {
           ? relative(ROOT, join(resolveDir, path)).replaceAll("\\", "/")
           : PACKAGE + path;
         // Not even what is eager stays behind a function of its own: V8 would read it twice.
-        const isOurs = late.has(name) || shared.includes(name);
+        const isOurs = apart.has(name) || shared.includes(name);
         if (isOurs && kind === "dynamic-import") return { path: LATE + name, external: true };
-        if (late.has(name)) throw new Error(`${name} is imported at once: it cannot be late.`);
+        if (apart.has(name)) throw new Error(`${name} is imported at once: it cannot be late.`);
         return undefined;
       });
     },

@@ -1,5 +1,4 @@
 /** ts-broker: the broker as a program, with mosquitto's words, log lines and exit statuses. */
-import { basename } from "node:path";
 import type { Writable } from "node:stream";
 import { type BrokerRequest, type BrokerValues, parseBroker } from "../options/broker.ts";
 import { ConfigurationReader } from "../options/conf/conf-file.ts";
@@ -35,9 +34,15 @@ const FIRST_LOG: LogConfiguration = {
 export type BrokerStreams = Streams &
   Pick<NodeJS.Process, "env" | "on" | "execArgv" | "execPath" | "send" | "platform">;
 
-/** Runs ts-broker. @returns The exit status, once the broker has stopped. */
-export async function main(io: BrokerStreams): Promise<number> {
-  const status = await runCommand(io);
+/**
+ * Runs ts-broker.
+ *
+ * @param name By which it speaks of itself: mosquitto where it is called so, and mosquitto_passwd
+ *   is `ts-broker passwd`.
+ * @returns The exit status, once the broker has stopped.
+ */
+export async function main(io: BrokerStreams, name = "ts-broker"): Promise<number> {
+  const status = await runCommand(io, name);
   if (status !== undefined) return status;
   const log = new LogSinks(FIRST_LOG, io, stampOf);
   const screens = [io.stdout, io.stderr].filter((stream) => isScreen(stream, io.env));
@@ -47,10 +52,10 @@ export async function main(io: BrokerStreams): Promise<number> {
   let configuration: Configuration;
   try {
     request = parseBroker(wordsOf(io), (path) => reader.readFile(path));
-    if (!("values" in request)) return tell(io, request.ask);
+    if (!("values" in request)) return tell(io, name, request.ask);
     configuration = reader.complete(request.values, io.env);
   } catch (error) {
-    return refuse(io, log, error);
+    return refuse(io, name, log, error);
   }
   if (request.ask === "test-config") {
     await tryFiles(configuration, io, log);
@@ -68,9 +73,9 @@ export async function main(io: BrokerStreams): Promise<number> {
     // The process in the background reads the files too, and says what there is to say.
     log.forget();
     const { startInBackground } = await import("./background.ts");
-    return startInBackground(io, DAEMON_MARK);
+    return startInBackground(io, name, DAEMON_MARK);
   }
-  return new BrokerProgram(io, request.values, log).run(configuration);
+  return new BrokerProgram(io, name, request.values, log).run(configuration);
 }
 
 /** On a terminal lines are for people, with colours if they are wanted on each of `screens`. */
@@ -84,7 +89,7 @@ async function dressLog(io: Streams, log: LogSinks, screens: readonly Writable[]
 }
 
 /** Carries out one of the broker's other commands; undefined when it is to be a broker. */
-async function runCommand(io: BrokerStreams): Promise<number | undefined> {
+async function runCommand(io: BrokerStreams, name: string): Promise<number | undefined> {
   const all = wordsOf(io);
   const [first, ...words] = all;
   const configured = (path: string): Configuration => {
@@ -92,9 +97,7 @@ async function runCommand(io: BrokerStreams): Promise<number | undefined> {
     reader.readFile(path);
     return reader.complete({ ports: [], verbose: false, quiet: false }, io.env);
   };
-  if (basename(io.argv[1] ?? "") === "mosquitto_passwd") {
-    return (await import("./passwd.ts")).runPasswd(io, all);
-  }
+  if (name === "mosquitto_passwd") return (await import("./passwd.ts")).runPasswd(io, all, name);
   switch (first) {
     case "db":
       return (await import("./db.ts")).runDb(io, words);
@@ -120,6 +123,7 @@ const DAEMON_MARK = "TS_BROKER_BACKGROUND";
 
 class BrokerProgram {
   private readonly io: BrokerStreams;
+  private readonly name: string;
   private readonly values: BrokerValues;
   private readonly log: LogSinks;
   private server: RunningServer | null = null;
@@ -128,8 +132,9 @@ class BrokerProgram {
   private isDetached = false;
   private onStop: () => void = () => undefined;
 
-  constructor(io: BrokerStreams, values: BrokerValues, log: LogSinks) {
+  constructor(io: BrokerStreams, name: string, values: BrokerValues, log: LogSinks) {
     this.io = io;
+    this.name = name;
     this.values = values;
     this.log = log;
   }
@@ -155,7 +160,7 @@ class BrokerProgram {
         version: VERSION,
       });
       await this.listenToControl();
-      log.write("information", `ts-broker version ${VERSION} running`);
+      log.write("information", `${this.name} version ${VERSION} running`);
       services?.onRunning();
       this.leaveTerminal();
       await stopped;
@@ -281,7 +286,7 @@ class BrokerProgram {
   private announce({ localOnly }: Configuration): void {
     const { log } = this;
     const { configFiles } = this.values;
-    log.write("information", `ts-broker version ${VERSION} starting`);
+    log.write("information", `${this.name} version ${VERSION} starting`);
     if (configFiles.length === 0) log.write("information", "Using default config.");
     for (const path of configFiles) log.write("information", `Config loaded from ${path}.`);
     if (!localOnly) return;
@@ -296,7 +301,7 @@ class BrokerProgram {
   }
 
   private sayTerminating(): void {
-    this.log.write("information", `ts-broker version ${VERSION} terminating`);
+    this.log.write("information", `${this.name} version ${VERSION} terminating`);
   }
 }
 
@@ -312,23 +317,23 @@ async function tryFiles(configuration: Configuration, io: BrokerStreams, log: Lo
   warn("bridge would not connect", await troubleWithBridges(configuration));
 }
 
-async function tell(io: Streams, what: "help" | "version"): Promise<number> {
-  const { brokerUsageText, brokerVersionText } = await import("./help.ts");
-  await say(io.stdout, what === "help" ? brokerUsageText() : brokerVersionText());
+async function tell(io: Streams, name: string, what: "help" | "version"): Promise<number> {
+  const { brokerUsageText, versionText } = await import("./help.ts");
+  await say(io.stdout, what === "help" ? brokerUsageText(name) : versionText(name));
   return OK;
 }
 
 /** Says what is wrong with the words or the file: through the log, but for an unknown word. */
-async function refuse(io: Streams, log: LogSinks, error: unknown): Promise<number> {
+async function refuse(io: Streams, name: string, log: LogSinks, error: unknown): Promise<number> {
   if (!(error instanceof UsageError)) throw error;
   if (error.aftermath === "usage") {
-    await say(io.stderr, error.textFor("ts-broker"));
+    await say(io.stderr, error.textFor(name));
     const { brokerUsageText } = await import("./help.ts");
-    await say(io.stdout, brokerUsageText());
+    await say(io.stdout, brokerUsageText(name));
     return INVALID;
   }
   for (const line of error.message.split("\n")) log.write("error", line);
-  log.write("information", `ts-broker version ${VERSION} terminating`);
+  log.write("information", `${name} version ${VERSION} terminating`);
   log.flush();
   return INVALID;
 }

@@ -1,24 +1,35 @@
 /**
  * Which program a process is, by the name it was called: a link named mosquitto_pub, mosquitto_sub
- * or mosquitto_rr is that program, whichever of ours it leads to, and speaks of itself so.
+ * or mosquitto_rr is that program, whichever of our clients it leads to, and speaks of itself so.
+ * A single executable holds all programs, and is mosquitto and mosquitto_passwd as well.
  */
 import { writeFileSync } from "node:fs";
 import { basename } from "node:path";
-import type { Streams } from "./streams.ts";
-import { wordsOf } from "./streams.ts";
+import type { ProgramName } from "../options/programs.ts";
+import { say, wordsOf } from "./streams.ts";
 
-export type ClientProgram = "ts-pub" | "ts-sub" | "ts-rr";
+export type ClientProgram = Exclude<ProgramName, "ts-broker">;
 
 /** What runs a program. @param name By which it speaks of itself. */
-type Main = (io: Streams, name: string) => Promise<number>;
+type Main = (io: NodeJS.Process, name: string) => Promise<number>;
 
-const MAINS: Readonly<Record<ClientProgram, () => Promise<{ main: Main }>>> = {
+/** The programs that a file holds, each loaded when it is the one. */
+export type Programs = Readonly<Partial<Record<ProgramName, () => Promise<{ main: Main }>>>>;
+
+export const CLIENTS = {
   "ts-pub": () => import("./pub.ts"),
   "ts-sub": () => import("./sub.ts"),
   "ts-rr": () => import("./rr.ts"),
-};
+} as const satisfies Programs;
 
-const PEERS: Readonly<Record<string, ClientProgram>> = {
+/** Every name, and the program that it means. mosquitto_passwd is one of ts-broker's commands. */
+const NAMES: Readonly<Record<string, ProgramName>> = {
+  "ts-broker": "ts-broker",
+  "ts-pub": "ts-pub",
+  "ts-sub": "ts-sub",
+  "ts-rr": "ts-rr",
+  mosquitto: "ts-broker",
+  mosquitto_passwd: "ts-broker",
   mosquitto_pub: "ts-pub",
   mosquitto_sub: "ts-sub",
   mosquitto_rr: "ts-rr",
@@ -26,40 +37,72 @@ const PEERS: Readonly<Record<string, ClientProgram>> = {
 
 /** The program, and the name by which it speaks of itself. */
 export interface Called {
-  readonly program: ClientProgram;
+  readonly program: ProgramName;
   readonly name: string;
 }
 
 /**
  * @param path As the process was called: Node.js does not follow the last link.
- * @param own What it is by any other name.
+ * @param programs Those it can be.
+ * @param foldsCase Whether the system takes names in any case, as Windows does.
  */
-export function calledBy(path: string, own: ClientProgram): Called {
-  const name = basename(path).replace(/\.(?:[cm]?[jt]s|exe|cmd)$/i, "");
-  if (Object.hasOwn(PEERS, name)) return { program: PEERS[name]!, name };
-  const program = Object.hasOwn(MAINS, name) ? (name as ClientProgram) : own;
-  return { program, name: program };
+export function calledBy(path: string, programs: Programs, foldsCase = false): Called | undefined {
+  const typed = basename(path).replace(/\.(?:[cm]?[jt]s|exe|cmd)$/i, "");
+  const name = foldsCase ? typed.toLowerCase() : typed;
+  if (!Object.hasOwn(NAMES, name)) return undefined;
+  const program = NAMES[name]!;
+  return Object.hasOwn(programs, program) ? { program, name } : undefined;
 }
 
-/** The names that one of mosquitto's programs has among ours, and the other way round. */
-export function peerOf(program: ClientProgram): string {
-  return Object.keys(PEERS).find((name) => PEERS[name] === program)!;
-}
-
-/** Runs the program that the process was called as. @returns Its exit status. */
-export async function run(process: NodeJS.Process, own: ClientProgram): Promise<number> {
-  const { program, name } = calledBy(process.argv[1] ?? "", own);
-  const { main } = await MAINS[program]();
+/**
+ * Runs the program that the process was called as.
+ *
+ * @param own What it is by any other name; a single executable, which has none, then goes by its
+ *   file's name behind all links, and else by the first word.
+ * @returns Its exit status.
+ */
+export async function run(
+  process: NodeJS.Process,
+  programs: Programs,
+  own?: ProgramName,
+): Promise<number> {
+  const foldsCase = process.platform === "win32";
+  const { argv } = process;
+  const named = (path = ""): Called | undefined => calledBy(path, programs, foldsCase);
+  let called = named(argv[1]);
+  if (called === undefined && own !== undefined) called = { program: own, name: own };
+  called ??= named(process.argv0) ?? named(process.execPath);
+  if (called === undefined) {
+    called = named(argv[2]);
+    if (called === undefined) return sayNames(process, programs);
+    argv.splice(2, 1);
+  }
+  const { program, name } = called;
+  const { main } = await programs[program]!();
+  // A single executable's command line is as it should be, and the broker's has the configuration.
+  if (own !== undefined && program !== "ts-broker") entitle(process, name);
   nameProcess(process, name);
   return main(process, name);
 }
 
-/** So that ps, pkill and killall find it as they find mosquitto's. */
-function nameProcess(process: NodeJS.Process, name: string): void {
+/** What a single executable says that does not know what it is. */
+async function sayNames(process: NodeJS.Process, programs: Programs): Promise<number> {
+  const file = basename(process.argv[1] ?? "");
+  const names = Object.keys(programs).sort().join(", ");
+  const how = `Give it one of these names, or as its first word: ${names}`;
+  await say(process.stderr, `Error: ${file} is none of the programs in it. ${how}.\n`);
+  return 1;
+}
+
+/** So that ps and pkill -f find it as they find mosquitto's. */
+function entitle(process: NodeJS.Process, name: string): void {
   process.title = [name, ...wordsOf(process)].join(" ");
+}
+
+/** So that ps, pkill and killall find it: Node.js, or its title, puts something else there. */
+function nameProcess(process: NodeJS.Process, name: string): void {
   if (process.platform !== "linux") return;
   try {
-    // The title alone would put the words into the short name, too, which killall compares.
     writeFileSync("/proc/self/comm", name);
   } catch {
     // No /proc, or not ours to write: the title has to do.

@@ -16,17 +16,16 @@ export function versionText(name: string): string {
   return `${name} version ${VERSION} running on Node.js ${process.versions.node}.\n`;
 }
 
-/** What the broker prints for -h. */
-export function brokerUsageText(): string {
-  return usageText("ts-broker");
+/** What the broker prints for -h. @param name By which it was called. */
+export function brokerUsageText(name: string): string {
+  return usageText("ts-broker", undefined, name);
 }
 
-/** What the broker prints for --version. */
-export function brokerVersionText(): string {
-  return versionText("ts-broker");
-}
-
-/** What the broker prints for --help behind one of its commands. */
-export function commandUsageText(command: string): string {
-  return renderCommandHelp("ts-broker", command, VERSION);
+/**
+ * What the broker prints for --help behind one of its commands.
+ *
+ * @param name By which the command was called, where that is a name of its own.
+ */
+export function commandUsageText(command: string, name?: string): string {
+  return renderCommandHelp("ts-broker", command, VERSION, name);
 }

@@ -43,10 +43,15 @@ class PasswdError extends Error {
 
 /**
  * @param words Those after `passwd`.
+ * @param name By which it speaks of itself.
  * @returns The exit status.
  */
-export async function runPasswd(io: Streams, words: readonly string[]): Promise<number> {
-  const help = async () => (await import("./help.ts")).commandUsageText("passwd");
+export async function runPasswd(
+  io: Streams,
+  words: readonly string[],
+  name = "ts-broker passwd",
+): Promise<number> {
+  const help = async () => (await import("./help.ts")).commandUsageText("passwd", name);
   try {
     if (words.length === 0) {
       await say(io.stdout, await help());
@@ -60,7 +65,7 @@ export async function runPasswd(io: Streams, words: readonly string[]): Promise<
     return await carryOut(io, request);
   } catch (error) {
     if (error instanceof UsageError) {
-      await say(io.stderr, error.textFor("ts-broker passwd"));
+      await say(io.stderr, error.textFor(name));
       return FAILURE;
     }
     if (!(error instanceof PasswdError || error instanceof StartFailure)) throw error;

@@ -16,7 +16,7 @@ const UPDATE_MS = 200;
 
 export class Progress {
   private readonly io: Streams;
-  private readonly isShown: boolean;
+  private readonly isWanted: boolean;
   private timer: NodeJS.Timeout | undefined;
   private spinner: Ora | undefined;
   /** Says what is being waited for; undefined while nothing is. */
@@ -25,7 +25,7 @@ export class Progress {
   /** @param isWanted False: nobody asked, as with --quiet. */
   constructor(io: Streams, isWanted: boolean) {
     this.io = io;
-    this.isShown = isWanted && isScreen(io.stderr, io.env);
+    this.isWanted = isWanted;
   }
 
   /** A connection is being made, from now on. */
@@ -48,12 +48,14 @@ export class Progress {
 
   private begin(text: () => string, afterMs: number): void {
     this.stop();
-    if (!this.isShown) return;
+    if (!this.isWanted) return;
     this.text = text;
     this.timer = setTimeout(() => void this.show(), afterMs);
   }
 
   private async show(): Promise<void> {
+    // Looked at only now: standard error takes time to open, and most runs are over before.
+    if (!isScreen(this.io.stderr, this.io.env)) return;
     const { default: ora } = await import("ora");
     const { text } = this;
     if (text === undefined || this.spinner !== undefined) return;

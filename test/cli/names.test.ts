@@ -3,10 +3,16 @@ import { mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Outcome, ourProgram, outcome, type Program, start } from "../support/programs.ts";
+import {
+  freePort,
+  type OurProgram,
+  type Outcome,
+  ourProgram,
+  outcome,
+  type Program,
+  start,
+} from "../support/programs.ts";
 import { ScriptedBroker } from "./scripted-broker.ts";
-
-type Target = "ts-pub" | "ts-sub" | "ts-rr";
 
 let directory = "";
 beforeAll(() => {
@@ -15,7 +21,7 @@ beforeAll(() => {
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 describe("a link", () => {
-  it.each<[name: string, target: Target, is: string]>([
+  it.each<[name: string, target: OurProgram, is: string]>([
     ["mosquitto_pub", "ts-pub", "mosquitto_pub"],
     ["mosquitto_sub", "ts-sub", "mosquitto_sub"],
     ["mosquitto_rr", "ts-rr", "mosquitto_rr"],
@@ -45,6 +51,33 @@ describe("a link", () => {
     expect(stderr).toMatch(/response topic must be supplied\.\n\nUse 'mosquitto_rr --help'/);
   });
 
+  it("named mosquitto to ts-broker is a broker of that name", async () => {
+    const [version, help, unknown] = await Promise.all(
+      ["--version", "--help", "-Z"].map((word) => run("mosquitto", "ts-broker", [word])),
+    );
+    expect(version!.stdout).toMatch(/^mosquitto version \d+\.\d+\.\d+ running on /);
+    expect(help!.stdout).toMatch(/^Usage: mosquitto \[-c config_file\]/);
+    expect(unknown!.stderr).toMatch(/Unknown option '-Z'/);
+    await using broker = call("mosquitto", "ts-broker", ["-p", `${await freePort()}`]);
+    const log = await broker.untilError(/ running\n/);
+    expect(log).toMatch(/: mosquitto version \S+ starting\n/);
+    expect(log).toMatch(/: mosquitto version \S+ running\n/);
+  });
+
+  it("named mosquitto_passwd to ts-broker keeps passwords", async () => {
+    const [help, none] = await Promise.all(
+      [["--help"], []].map((words) => run("mosquitto_passwd", "ts-broker", words)),
+    );
+    expect(help).toMatchObject({ status: 0, stderr: "" });
+    expect(help!.stdout).toMatch(/^Usage: mosquitto_passwd \[-H NAME\]/);
+    expect(help!.stdout).toMatch(/^ {4}mosquitto_passwd -c users ann$/m);
+    expect(none).toMatchObject({ status: 1, stdout: help!.stdout });
+    expect(await run("mosquitto_passwd", "ts-broker", ["-b", "file"])).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/\n\nUse 'mosquitto_passwd --help' to see usage\.\n$/),
+    });
+  });
+
   it("does the work of its program", async () => {
     await using broker = await ScriptedBroker.start();
     const words = [...broker.words, "-t", "a", "-m", "x"];
@@ -66,12 +99,12 @@ describe("a link", () => {
   });
 });
 
-function run(name: string, target: Target, words: readonly string[]): Promise<Outcome> {
+function run(name: string, target: OurProgram, words: readonly string[]): Promise<Outcome> {
   return outcome(call(name, target, words));
 }
 
 /** Calls it as a shell does, by its link alone. */
-function call(name: string, target: Target, words: readonly string[]): Program {
+function call(name: string, target: OurProgram, words: readonly string[]): Program {
   const folder = mkdtempSync(join(directory, "bin-"));
   const path = join(folder, name);
   symlinkSync(ourProgram(target), path);

@@ -27,21 +27,27 @@ export function renderHelp(
   return textOf(command, program, columns, (line) => line.replaceAll(`${name} `, `${shownAs} `));
 }
 
-/** The usage of one of a program's commands, as `renderHelp`. */
+/**
+ * The usage of one of a program's commands, as `renderHelp`.
+ *
+ * @param shownAs The name by which the command was called.
+ */
 export function renderCommandHelp(
   name: ProgramName,
   word: string,
   version: string,
+  shownAs = `${name} ${word}`,
   columns = 80,
 ): string {
   const found = PROGRAMS[name].commands.find((command) => command.name === word);
   assert(found, "the program has the command");
   const about = [...found.description, `Version ${version}.`].join("\n\n");
-  const command = commandFor(`${name} ${word}`, found, about);
+  const command = commandFor(shownAs, found, about);
   for (const [action, brief] of Object.entries(found.actions)) {
     command.addCommand(new Command(action).usage("FILE").summary(brief).helpOption(false));
   }
-  return textOf(command, found, columns);
+  const called = (line: string): string => line.replaceAll(`${name} ${word} `, `${shownAs} `);
+  return textOf(command, found, columns, called);
 }
 
 /** What help is made of: the same in a program and in a command. */
