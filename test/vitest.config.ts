@@ -6,6 +6,8 @@ export default defineConfig({
   test: {
     root: new URL("..", import.meta.url).pathname,
     include: ["test/**/*.test.ts"],
+    // They need executables that take minutes to build.
+    exclude: ["test/native/**"],
     // Many tests start programs, and a process with all threads in it is slow to fork.
     pool: "forks",
     // Files that run in one process share the modules they import: half the time went in loading

