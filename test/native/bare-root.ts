@@ -1,7 +1,6 @@
 /**
  * A root with nothing in it but a single executable and the C and C++ runtime: no Node.js, no
- * shell,
- * no /proc, no /dev, no HOME and no /tmp. It is read-only but for one folder, /data.
+ * shell, no /proc, no /dev, no HOME and no /tmp. It is read-only but for one folder, /data.
  */
 import { execFileSync } from "node:child_process";
 import { copyFileSync, linkSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
