@@ -161,6 +161,7 @@ export class Loops implements Watch {
       this.isAdmitted = false;
       counters.publishLooped++;
     }
+    if (settings.loopRepeats === 0) return;
     if (count >= settings.loopRepeats * JOINING_SHARE) this.suspect(origin, name, digest, count);
   }
 

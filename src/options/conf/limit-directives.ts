@@ -25,6 +25,10 @@ export const OWN_LIMIT_ROWS = {
     "How much memory those may take, reckoned with their topics; 0 for no limit. The default is",
     "2 GiB.",
   ]),
+  loopRepeats: counted("bridge_loop_repeats", "COUNT", 16, [
+    "How often the same message has to come by one bridge for others, within ten seconds, to be",
+    "suspected of going round; 0 switches the watch over loops off. The default is 16.",
+  ]),
 } as const;
 
 function counted(

@@ -125,6 +125,17 @@ describe("The watch over loops", () => {
     expect(world.logged(/repeat|Warning/)).toEqual([]);
   });
 
+  it("looks into nothing any more once loopRepeats is 0", () => {
+    const { world, x, y } = bridged();
+    world.broker.reconfigure({ ...world.broker.settings, loopRepeats: 0 });
+    for (let i = 0; i < 100; i++) {
+      x.publish("t", "same");
+      world.pass(10);
+    }
+    expect(world.logged(/repeat themselves/)).toEqual([]);
+    expect(y.takePublishes()).toHaveLength(100);
+  });
+
   it("is off where nothing is to be suspected", () => {
     const { world, x, y } = bridged({ settings: { loopRepeats: 0 } });
     for (let i = 0; i < 200; i++) {
