@@ -43,6 +43,9 @@ describe.skipIf(!tellsProcesses)("A broker short of memory", () => {
       await late?.disconnect();
       return late !== null;
     });
-    expect(program.stderr.match(/memory_limit reached: \d+ bytes/g)).toHaveLength(1);
+    // Once an episode, of which a slow flood may make several.
+    const reached = program.stderr.match(/memory_limit reached: \d+ bytes/g);
+    const over = program.stderr.match(/Memory in use is below memory_limit again/g);
+    expect(reached).toHaveLength(over!.length);
   });
 });
