@@ -16,6 +16,7 @@ import { readPropertyList } from "../core/codec/properties.ts";
 import { PublishView, readPublish } from "../core/codec/publish.ts";
 import { ProtocolError } from "../core/errors.ts";
 import { writeAgain } from "./publish-writer.ts";
+import { Slices } from "./slices.ts";
 import type { TopicMap } from "./topic-map.ts";
 
 export interface InwardEvents {
@@ -65,11 +66,11 @@ export class Inward implements FrameSink {
   private readonly view = new PublishView();
   /** Topic aliases of topics that nobody asked for. */
   private readonly unaskedAliases = new Set<number>();
-  private from = 0;
-  private to = 0;
+  private readonly slices: Slices;
 
   constructor(parts: InwardParts) {
     this.parts = parts;
+    this.slices = new Slices(parts.out);
   }
 
   /**
@@ -78,13 +79,11 @@ export class Inward implements FrameSink {
    * @throws {ProtocolError} They are no packets.
    */
   onBytes(chunk: Buffer): void {
-    this.from = 0;
-    this.to = 0;
     try {
       this.reader.onBytes(chunk);
     } finally {
       // What came whole before an error goes on.
-      this.flush(chunk);
+      this.slices.flush(chunk);
     }
   }
 
@@ -99,9 +98,9 @@ export class Inward implements FrameSink {
       const { events } = this.parts;
       if (type !== TYPE.puback && type !== TYPE.pubcomp) this.answered++;
       const isOurs = type !== TYPE.pubrel && events.onAnswer(type, packetId, reasonCode);
-      if (!isOurs) this.pass(bytes, start, bodyEnd);
+      if (!isOurs) this.slices.pass(bytes, start, bodyEnd);
     } else {
-      this.flush(bytes);
+      this.slices.flush(bytes);
       return this.parts.events.onControl(bytes, start, bodyStart, bodyEnd);
     }
     return true;
@@ -129,10 +128,10 @@ export class Inward implements FrameSink {
     const isAliased = view.topicEnd === view.topicStart;
     const topic = isAliased ? null : map.map(bytes, view.topicStart, view.topicEnd);
     if (newHead === head && topic?.isChanged !== true) {
-      this.pass(bytes, start, bodyEnd);
+      this.slices.pass(bytes, start, bodyEnd);
       return;
     }
-    this.flush(bytes);
+    this.slices.flush(bytes);
     writeAgain(out, newHead, bytes, view, topic?.isChanged === true ? topic.to : null);
   }
 
@@ -176,22 +175,6 @@ export class Inward implements FrameSink {
     if (size <= packetSizeMax) return;
     const detail = `${size} bytes, ${packetSizeMax} allowed`;
     throw new ProtocolError("packetTooLarge", "MQTT5-3.2.2-15", detail);
-  }
-
-  private pass(bytes: Buffer, start: number, end: number): void {
-    if (this.to !== start || this.to === this.from) {
-      this.flush(bytes);
-      this.from = start;
-    }
-    this.to = end;
-    // A packet that was gathered stands in a buffer of its own.
-    if (start === 0) this.flush(bytes);
-  }
-
-  private flush(bytes: Buffer): void {
-    if (this.to > this.from) this.parts.out.append(bytes, this.from, this.to);
-    this.from = 0;
-    this.to = 0;
   }
 }
 

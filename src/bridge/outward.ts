@@ -16,6 +16,7 @@ import { type Qos, TYPE, type Version } from "../core/codec/packets.ts";
 import { readPropertyList } from "../core/codec/properties.ts";
 import { PublishView, readPublish } from "../core/codec/publish.ts";
 import { sizeAgain, writeAgain } from "./publish-writer.ts";
+import { Slices } from "./slices.ts";
 import type { TopicMap } from "./topic-map.ts";
 
 /** What the remote takes, as it and the configuration say. */
@@ -62,12 +63,11 @@ export class Outward implements FrameSink {
   private readonly lowered = new Set<number>();
   /** Topic aliases that our broker gave out with messages that were not sent, and their topics. */
   private readonly untold = new Map<number, Buffer>();
-  /** Packets of the chunk being read that go on as they are. */
-  private from = 0;
-  private to = 0;
+  private readonly slices: Slices;
 
   constructor(parts: OutwardParts) {
     this.parts = parts;
+    this.slices = new Slices(parts.out);
     const { map, limits } = parts;
     this.isPlain =
       map.isPlain &&
@@ -78,10 +78,8 @@ export class Outward implements FrameSink {
 
   /** Bytes from our broker. They are the caller's again after the call. */
   onBytes(chunk: Buffer): void {
-    this.from = 0;
-    this.to = 0;
     this.reader.onBytes(chunk);
-    this.flush(chunk);
+    this.slices.flush(chunk);
   }
 
   /**
@@ -101,9 +99,9 @@ export class Outward implements FrameSink {
     if (type === TYPE.publish) {
       this.onPublish(bytes, start, bodyStart, bodyEnd);
     } else if (type >= TYPE.puback && type <= TYPE.pubcomp) {
-      if (!this.isOurs(type, bytes, bodyStart)) this.pass(bytes, start, bodyEnd);
+      if (!this.isOurs(type, bytes, bodyStart)) this.slices.pass(bytes, start, bodyEnd);
     } else {
-      this.flush(bytes);
+      this.slices.flush(bytes);
       this.parts.events.onControl(bytes, start, bodyStart, bodyEnd);
     }
     return true;
@@ -129,10 +127,10 @@ export class Outward implements FrameSink {
     this.messages++;
     this.bytes += view.payloadEnd - view.payloadStart;
     if (name === null && newHead === head) {
-      this.pass(bytes, start, bodyEnd);
+      this.slices.pass(bytes, start, bodyEnd);
       return;
     }
-    this.flush(bytes);
+    this.slices.flush(bytes);
     writeAgain(out, newHead, bytes, view, name);
     if (qos < view.qos) this.lower(view.qos, qos, view.packetId);
   }
@@ -206,22 +204,5 @@ export class Outward implements FrameSink {
     const { back } = this.parts;
     const at = back.reserve(ACK_SIZE_MAX - 1);
     writeAck(back.bytes, at, head, packetId, 0);
-  }
-
-  /** Lets a packet go on as it is, together with those before it. */
-  private pass(bytes: Buffer, start: number, end: number): void {
-    if (this.to !== start || this.to === this.from) {
-      this.flush(bytes);
-      this.from = start;
-    }
-    this.to = end;
-    // A packet that was gathered stands in a buffer of its own.
-    if (start === 0) this.flush(bytes);
-  }
-
-  private flush(bytes: Buffer): void {
-    if (this.to > this.from) this.parts.out.append(bytes, this.from, this.to);
-    this.from = 0;
-    this.to = 0;
   }
 }

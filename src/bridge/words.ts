@@ -1,23 +1,11 @@
 /** What the log calls the reasons for which a bridge has no connection. */
-import { REASONS } from "../core/errors.ts";
+import { reasonText } from "../client/errors.ts";
+import { RETURN_CODE_WORDS } from "../core/errors.ts";
 import type { Over } from "./passage.ts";
 
-/** Return codes of CONNACK before 5.0, in mosquitto's words. */
-const RETURN_CODES: Readonly<Record<number, string>> = {
-  1: "unacceptable protocol version",
-  2: "identifier rejected",
-  3: "broker unavailable",
-  4: "bad user name or password",
-  5: "not authorised",
-};
-
-const BY_CODE = new Map<number, string>(
-  Object.values(REASONS).map(({ code, text }) => [code, text] as const),
-);
-
-/** A reason code of 5.0, or a return code from before. */
+/** A reason code of 5.0, or in mosquitto's words a return code from before. */
 export function reasonWords(code: number): string {
-  return BY_CODE.get(code) ?? RETURN_CODES[code] ?? `reason code ${code}`;
+  return RETURN_CODE_WORDS[code] ?? reasonText(code);
 }
 
 /** Why there is no connection, to stand in a sentence. */

@@ -6,17 +6,8 @@
 import { ClientError, type ClientErrorCode, reasonText } from "../client/errors.ts";
 import type { TransportErrorCode } from "../client/link.ts";
 import type { Version } from "../core/codec/packets.ts";
+import { RETURN_CODE_WORDS } from "../core/errors.ts";
 import { TransportError } from "../io/transport-error.ts";
-
-/** Return codes of CONNACK before 5.0 (3.1.1 §3.2.2.3). */
-const RETURN_CODES = [
-  "unknown reason",
-  "unacceptable protocol version",
-  "identifier rejected",
-  "broker unavailable",
-  "bad user name or password",
-  "not authorised",
-];
 
 /** What strerror(3) says of the failures that connections, files and output can meet. */
 const SYSTEM_ERRORS: Readonly<Record<string, string>> = {
@@ -182,7 +173,7 @@ export function isReaderGone(error: unknown): boolean {
 }
 
 function refusal(code: number, version: Version): string {
-  if (version < 5) return `Connection Refused: ${RETURN_CODES[code] ?? RETURN_CODES[0]}.`;
+  if (version < 5) return `Connection Refused: ${RETURN_CODE_WORDS[code] ?? "unknown reason"}.`;
   const advice =
     code === 0x84 ? ". Try connecting to an MQTT v5 broker, or use MQTT v3.x mode." : "";
   return reasonText(code) + advice;

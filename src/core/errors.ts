@@ -49,6 +49,15 @@ export const REASONS = {
 
 export type ReasonName = keyof typeof REASONS;
 
+/** mosquitto's words for the return codes of CONNACK before 5.0 that refuse (3.1.1 §3.2.2.3). */
+export const RETURN_CODE_WORDS: Readonly<Record<number, string>> = {
+  1: "unacceptable protocol version",
+  2: "identifier rejected",
+  3: "broker unavailable",
+  4: "bad user name or password",
+  5: "not authorised",
+};
+
 /** Reason codes below 0x80 that a program compares with (MQTT 5.0 §2.4). */
 export const SUCCESS = 0x00;
 export const DISCONNECT_WITH_WILL = 0x04;

@@ -121,8 +121,8 @@ export class Bridges {
     return {
       broker,
       pool,
-      // One for each address, for each keeps what it has read of its files.
-      dial: remembered((address) => dialFor(bridgeTransport(configuration, address))),
+      // Files are read for each connection: a renewed certificate is the next one's.
+      dial: (address) => dialFor(bridgeTransport(configuration, address)),
       begin: () => turn.begin(),
       wake: (passage) => turn.wake(passage),
       fraction,
@@ -140,15 +140,4 @@ export function refuseSharedIds(configurations: readonly BridgeConfiguration[]):
     if (ids.has(localClientId)) throw new StartFailure(3, sharedClientWords(localClientId));
     ids.add(localClientId);
   }
-}
-
-function remembered<Key, Value>(make: (key: Key) => Value): (key: Key) => Value {
-  const made = new Map<Key, Value>();
-  return (key) => {
-    const known = made.get(key);
-    if (known !== undefined) return known;
-    const value = make(key);
-    made.set(key, value);
-    return value;
-  };
 }

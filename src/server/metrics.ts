@@ -147,39 +147,20 @@ export class Metrics {
 
   private addBridges(): void {
     const registers = [this.registry];
-    const labelNames = ["bridge"] as const;
     const { sources } = this;
     for (const [name, help, read] of OF_BRIDGES) {
-      const collect = (reset: () => void, put: (bridge: string, value: number) => void) => {
-        // One that is gone is told of no longer.
-        reset();
-        for (const facts of sources.bridges()) put(facts.name, read(facts));
-      };
-      if (name.endsWith("_total")) {
-        const counter = new Counter({
-          name,
-          help,
-          labelNames,
-          registers,
-          collect: () =>
-            collect(
-              () => counter.reset(),
-              (bridge, value) => counter.inc({ bridge }, value),
-            ),
-        });
-      } else {
-        const gauge = new Gauge({
-          name,
-          help,
-          labelNames,
-          registers,
-          collect: () =>
-            collect(
-              () => gauge.reset(),
-              (bridge, value) => gauge.set({ bridge }, value),
-            ),
-        });
-      }
+      const Kind = name.endsWith("_total") ? Counter : Gauge;
+      const metric = new Kind({
+        name,
+        help,
+        labelNames: ["bridge"],
+        registers,
+        collect() {
+          // One that is gone is told of no longer.
+          metric.reset();
+          for (const facts of sources.bridges()) metric.inc({ bridge: facts.name }, read(facts));
+        },
+      });
     }
   }
 

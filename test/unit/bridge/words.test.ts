@@ -18,7 +18,7 @@ describe("reasonWords", () => {
   });
 
   it("shows a code that it does not know", () => {
-    expect(reasonWords(0xfe)).toBe("reason code 254");
+    expect(reasonWords(0xfe)).toBe("reason code 0xfe");
   });
 });
 
