@@ -23,6 +23,8 @@ export class HelperProcess {
   private hasGone = false;
   private isEnding = false;
   private isTold = false;
+  /** The beginning of a line that it has not ended. */
+  private complaint = "";
   private readonly onTrouble: (why: string) => void;
 
   /**
@@ -38,7 +40,7 @@ export class HelperProcess {
     });
     this.input = child.stdin;
     child.stdin.on("error", () => undefined);
-    child.stderr.setEncoding("utf8").on("data", (text: string) => this.trouble(text));
+    child.stderr.setEncoding("utf8").on("data", (text: string) => this.complain(text));
     this.gone = new Promise((resolve) => {
       child.on("error", (error) => {
         this.hasGone = true;
@@ -47,6 +49,7 @@ export class HelperProcess {
       });
       child.on("close", (status, signal) => {
         this.hasGone = true;
+        this.trouble(this.complaint);
         if (!this.isEnding) this.trouble(`it ended with ${signal ?? `status ${status}`}`);
         resolve();
       });
@@ -70,6 +73,14 @@ export class HelperProcess {
     });
     await Promise.race([this.gone, late]);
     clearTimeout(timer);
+  }
+
+  /** A shell writes a line in pieces. */
+  private complain(piece: string): void {
+    if (this.isTold) return;
+    this.complaint = (this.complaint + piece).trimStart();
+    const isWhole = this.complaint.includes("\n");
+    if (isWhole || this.complaint.length > COMPLAINT_CHARACTERS_MAX) this.trouble(this.complaint);
   }
 
   private trouble(text: string): void {

@@ -54,6 +54,11 @@ describe("a helper", () => {
 
   it.each([
     ["echo no such socket >&2; echo more >&2; exit 1", /^no such socket$/],
+    [
+      "printf 'one line ' >&2; sleep 0.05; printf 'in pieces\\n' >&2; exit 1",
+      /^one line in pieces$/,
+    ],
+    ["printf 'no end' >&2; exit 1", /^no end$/],
     ["exit 3", /^it ended with status 3$/],
     ["kill -KILL $$", /^it ended with SIGKILL$/],
     ["exec no-such-program", /no-such-program: not found/],
