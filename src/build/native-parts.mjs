@@ -6,6 +6,7 @@
  * An asset is a function of one script, and may have V8's code cache beside it.
  */
 import { join } from "node:path";
+import { CACHE_SPARE } from "./native-align.mjs";
 import { bundleWithParts, divide, eagerCode, lateCode, modulesOf } from "./parts.mjs";
 
 const ENTRY = "bin/ts-mqtt.ts";
@@ -40,13 +41,17 @@ const { getRawAsset } = require("node:sea"), { Script } = require("node:vm");
 const __eager = Object.create(null), __done = Object.create(null);
 const __cached = new Set(${JSON.stringify(cached)});
 function __bytes(name) { return Buffer.from(getRawAsset(name)); }
+function __cache(name) {
+  const bytes = __bytes(name), begin = bytes[0];
+  return bytes.subarray(begin, begin + bytes.length - ${CACHE_SPARE});
+}
 const __texts = { get storeWorker() { return __bytes("${STORE_WORKER.asset}").latin1Slice(); } };
 function __late(name) {
   if (__eager[name]) return __eager[name];
   if (__done[name]) return __done[name].exports;
   if (!/^(?:src\\/|package)/.test(name)) return require(name);
   const module = __done[name] = { exports: {} }, options = { filename: name };
-  if (__cached.has(name)) options.cachedData = __bytes(name + "${CACHE}");
+  if (__cached.has(name)) options.cachedData = __cache(name + "${CACHE}");
   const script = new Script(__bytes(name).latin1Slice(), options);
   script.runInThisContext()(module.exports, __late, module, __late, __eager, __texts);
   return module.exports;

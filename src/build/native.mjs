@@ -30,6 +30,7 @@ import { fileURLToPath } from "node:url";
 import { optionsFor } from "./build.mjs";
 import { isElf, stripElf } from "./elf-strip.mjs";
 import { signMachO } from "./mach-o-signature.mjs";
+import { alignCaches, cacheAsset } from "./native-align.mjs";
 import { archive } from "./native-archive.mjs";
 import { baseBinary, baseVersion, hostPlatform, makerBinary, PLATFORMS } from "./native-bases.mjs";
 import { rehearse } from "./native-caches.mjs";
@@ -114,11 +115,16 @@ async function make(platform, work, tools, parts) {
   /** @type {Record<string, string>} */
   const assets = {};
   const cached = [];
+  /** @type {Buffer[]} */
+  const caches = [];
   for (const name of parts.assets.keys()) {
     assets[name] = partFile(directory, name);
     const cache = partFile(directory, name + CACHE);
     if (!isHost || !existsSync(cache)) continue;
-    assets[name + CACHE] = cache;
+    const asset = cacheAsset(readFileSync(cache));
+    assets[name + CACHE] = `${cache}.asset`;
+    writeFileSync(`${cache}.asset`, asset);
+    caches.push(asset);
     cached.push(name);
   }
   writeFileSync(join(work, "main.js"), parts.main(cached));
@@ -127,6 +133,7 @@ async function make(platform, work, tools, parts) {
   const [system = "", arch = ""] = platform.split("-");
   const nodeOptions = nodeOptionsFor(platform);
   pack(node, { tools, base, platform: system, arch, output, directory: work, assets, nodeOptions });
+  if (caches.length > 0) change(output, (bytes) => alignCaches(bytes, caches));
   if (system === "macos") writeFileSync(output, signMachO(readFileSync(output), "ts-mqtt"));
   place(platform, output);
 }
@@ -138,6 +145,13 @@ function executable(path, bytes) {
     chmodSync(path, 0o755);
   }
   return path;
+}
+
+/** @param {string} path @param {(bytes: Buffer) => void} how */
+function change(path, how) {
+  const bytes = readFileSync(path);
+  how(bytes);
+  writeFileSync(path, bytes);
 }
 
 /** A Node.js without what is of no use in our file, or would be wrong. @param {Buffer} bytes */
