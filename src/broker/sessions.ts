@@ -4,6 +4,7 @@
  */
 import { ACK_HEAD } from "../core/codec/ack.ts";
 import { REASONS } from "../core/errors.ts";
+import { readableBy } from "./access/readable.ts";
 import type { Broker } from "./broker.ts";
 import type { Connection, Ending } from "./connection.ts";
 import { queuedOf } from "./durable/restore.ts";
@@ -144,6 +145,7 @@ export class Sessions implements SessionOwner {
     // It may have ended meanwhile.
     if (this.byClientId.get(session.clientId) !== session) return;
     const { kept, access, store } = this.broker;
+    const mayReceive = readableBy(access, session.source);
     const { parked } = session;
     for (const delivery of deliveries) {
       const queued = queuedOf(delivery, this.broker.epoch);
@@ -152,7 +154,7 @@ export class Sessions implements SessionOwner {
       parked.bytes -= message.payloadSize;
       if (qos === 0) parked.qos0--;
       kept.unpark(1, message.payloadSize);
-      if (access !== null && !access.mayReceive(session.source, message.topic.name)) {
+      if (mayReceive?.(message.topic.name) === false) {
         if (qos === 0) session.waitingQos0--;
         store.removeOutgoing(session, queued);
         continue;
@@ -299,10 +301,10 @@ export class Sessions implements SessionOwner {
 
   /** What has waited is held against the rules as they are now (mosquitto-2.1 h.30). */
   private dropForbidden(session: Session): void {
-    const { access } = this.broker;
-    if (access === null) return;
+    const mayReceive = readableBy(this.broker.access, session.source);
+    if (mayReceive === null) return;
     session.outgoing.filterWaiting((queued) => {
-      if (access.mayReceive(session.source, queued.message.topic.name)) return true;
+      if (mayReceive(queued.message.topic.name)) return true;
       if (queued.qos === 0) session.waitingQos0--;
       this.onSettled(session, queued);
       return false;

@@ -112,4 +112,6 @@ export interface Access {
   /** Of a filter, with its share. Absent: everybody may, and what they get is another question. */
   maySubscribe?(identity: Identity, filter: string): boolean;
   mayUnsubscribe?(identity: Identity, filter: string): boolean;
+  /** Whether the first two would say yes to everything, for who would ask often. Absent: no. */
+  isOpenTo?(identity: Identity): boolean;
 }

@@ -42,10 +42,11 @@ interface Rules {
 
 /** Everything read, by listener. */
 interface AllRules {
-  readonly byName: ReadonlyMap<string, Rules>;
+  /** One each. */
+  readonly byName: ReadonlyMap<string, readonly Rules[]>;
   readonly byPort: ReadonlyMap<number, readonly Rules[]>;
-  /** For a session whose listener is not there any more; null: nothing is known of it. */
-  readonly elsewhere: Rules | null;
+  /** For a session whose listener is not there any more; empty: nothing is known of it. */
+  readonly elsewhere: readonly Rules[];
 }
 
 export interface SecurityParts {
@@ -120,6 +121,11 @@ export class Security implements Authenticator, Access {
     return this.allows("unsubscribe", identity, filter);
   }
 
+  isOpenTo(identity: Identity): boolean {
+    const all = rulesAt(this.rules, identity);
+    return all.length > 0 && all.every(({ topics }) => topics.length === 0);
+  }
+
   private mayStay(source: Source, before: AllRules): boolean {
     const { username } = source;
     const [[then], [now]] = [rulesAt(before, source), rulesAt(this.rules, source)];
@@ -150,16 +156,16 @@ export class Security implements Authenticator, Access {
 
   private read({ listeners, general }: Configuration): AllRules {
     const files = new Map<string, AccessPlugin>();
-    const byName = new Map<string, Rules>();
+    const byName = new Map<string, readonly Rules[]>();
     const byPort = new Map<number, readonly Rules[]>();
     for (const listener of listeners) {
       const { name, port } = listener;
       const rules = this.rulesFor(listener, files);
-      byName.set(name, rules);
+      byName.set(name, [rules]);
       byPort.set(port, [...(byPort.get(port) ?? []), rules]);
     }
-    const [any = null] = byName.values();
-    return { byName, byPort, elsewhere: general.perListenerSettings ? null : any };
+    const [any = []] = byName.values();
+    return { byName, byPort, elsewhere: general.perListenerSettings ? [] : any };
   }
 
   /** @param files Those that have been read, for listeners mostly share them. */
@@ -227,8 +233,7 @@ function rulesAt(
   { port, listener }: ListenerName,
 ): readonly Rules[] {
   const own = listener === undefined ? undefined : byName.get(listener);
-  if (own !== undefined) return [own];
-  return byPort.get(port) ?? (elsewhere === null ? [] : [elsewhere]);
+  return own ?? byPort.get(port) ?? elsewhere;
 }
 
 function isAllowed(

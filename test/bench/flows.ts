@@ -78,11 +78,11 @@ export const FLOWS: readonly Flow[] = [
       },
     ),
   ]),
-  flow("retained", "20,000 retained to a subscriber", "retain", {
-    count: 20_000,
+  flow("retained", "50,000 retained to a subscriber", "retain", {
+    count: 50_000,
     tells: "nothing",
   }),
-  flow("queued", "20,000 queued to a session", "queue", { count: 20_000, tells: "nothing" }),
+  flow("queued", "50,000 queued to a session", "queue", { count: 50_000, tells: "nothing" }),
   flow("q1-lasting", "QoS 1, ten pairs, lasting sessions", "flow -d -P 10 -S 10 -t pair -q 1", {
     lasts: true,
   }),

@@ -12,5 +12,6 @@ export function exceptBridges(access: Access): Access {
       isBridge(identity) || access.maySubscribe?.(identity, filter) !== false,
     mayUnsubscribe: (identity, filter) =>
       isBridge(identity) || access.mayUnsubscribe?.(identity, filter) !== false,
+    isOpenTo: (identity) => isBridge(identity) || access.isOpenTo?.(identity) === true,
   };
 }

@@ -3,6 +3,7 @@ import { readPacket, writePacket } from "../../core/codec/general.ts";
 import type { SubscribePacket, SubscriptionRequest } from "../../core/codec/packets.ts";
 import { ProtocolError, REASONS } from "../../core/errors.ts";
 import { isTopicFilter, parseFilter } from "../../core/topic/filter.ts";
+import { readableBy } from "../access/readable.ts";
 import type { Broker } from "../broker.ts";
 import type { Connection } from "../connection.ts";
 import { enqueue } from "../fan-out.ts";
@@ -162,13 +163,15 @@ function sendRetained(connection: Connection, subscription: Subscription): void 
   const { broker } = connection;
   const { session, qos, noLocal, identifier } = subscription;
   const expired: string[] = [];
+  const mayReceive = readableBy(broker.access, session.source);
   broker.retained.match(subscription.filter, (message) => {
     if (message.isExpired(broker.now)) {
       expired.push(message.topic.name);
       return;
     }
     if (noLocal && message.source.clientId === session.clientId) return;
-    if (!mayBeSent(broker, session, message)) return;
+    if (mayReceive?.(message.topic.name) === false) return;
+    if (isDisowned(broker, message)) return;
     const lower = message.qos < qos ? message.qos : qos;
     const granted = broker.settings.upgradeOutgoingQos ? qos : lower;
     enqueue(broker, session, message, granted, true, identifier);
@@ -176,11 +179,8 @@ function sendRetained(connection: Connection, subscription: Subscription): void 
   for (const topic of expired) broker.dropRetained(topic);
 }
 
-/** Whether the client may have it; where that is asked, its publisher must still be allowed to. */
-function mayBeSent({ access, settings }: Broker, session: Session, message: Message): boolean {
-  if (access === null) return true;
-  const { name } = message.topic;
-  if (!access.mayReceive(session.source, name)) return false;
-  if (!settings.checkRetainSource || message.source.clientId === "") return true;
-  return access.mayPublish(message.source, name);
+/** Whether its publisher may not publish there any more, where that is asked. */
+function isDisowned({ access, settings }: Broker, { source, topic }: Message): boolean {
+  if (access === null || !settings.checkRetainSource || source.clientId === "") return false;
+  return access.isOpenTo?.(source) !== true && !access.mayPublish(source, topic.name);
 }

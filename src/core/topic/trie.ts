@@ -177,12 +177,17 @@ function visitChild<Value>(child: Node<Value>, depth: number, walk: Walk<Value>)
 
 function visitBelow<Value>(node: Node<Value>, top: boolean, walk: Walk<Value>): void {
   if (node.children === null) return;
-  for (const [name, child] of node.children) {
-    if (top && name.startsWith("$")) continue;
-    walk.steps++;
-    if (child.value !== undefined) walk.visit(child.value);
-    visitBelow(child, false, walk);
+  if (top) {
+    for (const [name, child] of node.children) if (!name.startsWith("$")) visitAll(child, walk);
+  } else {
+    for (const child of node.children.values()) visitAll(child, walk);
   }
+}
+
+function visitAll<Value>(node: Node<Value>, walk: Walk<Value>): void {
+  walk.steps++;
+  if (node.value !== undefined) walk.visit(node.value);
+  if (node.children !== null) visitBelow(node, false, walk);
 }
 
 function eachBelow<Value>(

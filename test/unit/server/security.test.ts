@@ -263,6 +263,7 @@ describe("rules", () => {
     const { security } = secured(configured("listener 1883"));
     expect(security.mayPublish(source(null), "a")).toBe(true);
     expect(security.mayReceive(source(null), "a")).toBe(true);
+    expect(security.isOpenTo(source(null))).toBe(true);
   });
 
   it("are all listeners', or each one's own", () => {
@@ -281,6 +282,9 @@ describe("rules", () => {
     // A session of a listener that is gone: of all rules where they are all listeners', else none.
     expect(all.mayReceive(source(null, 99), "a")).toBe(true);
     expect(each.mayReceive(source(null, 99), "a")).toBe(false);
+    const ports = [1883, 1884, 99];
+    expect(ports.map((port) => all.isOpenTo(source(null, port)))).toEqual([false, false, false]);
+    expect(ports.map((port) => each.isOpenTo(source(null, port)))).toEqual([false, true, false]);
   });
 });
 
