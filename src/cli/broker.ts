@@ -1,5 +1,6 @@
 /** ts-broker: the broker as a program, with mosquitto's words, log lines and exit statuses. */
 import type { Writable } from "node:stream";
+import { boundYoungGeneration } from "../io/young-generation.ts";
 import { type BrokerRequest, type BrokerValues, parseBroker } from "../options/broker.ts";
 import { ConfigurationReader } from "../options/conf/conf-file.ts";
 import type { Configuration, LogConfiguration } from "../options/conf/configuration.ts";
@@ -140,6 +141,7 @@ class BrokerProgram {
   }
 
   async run(configuration: Configuration): Promise<number> {
+    boundYoungGeneration();
     const { pidFile } = configuration.general;
     // From here on, so that none comes while nobody answers it.
     const stopped = this.untilStopped();
