@@ -6,6 +6,7 @@
  * outlives the turn calls `own` first, and what is to stay calls `keep`, so that a small message
  * never holds a large buffer for long.
  */
+import { Slab } from "../core/base/slab.ts";
 import type { Qos } from "../core/codec/packets.ts";
 import type { StoreId } from "./durable/restored.ts";
 
@@ -30,6 +31,9 @@ export interface Topic {
 
 /** More than such sums are off by, and far less than anybody measures. */
 const HAIR_MS = 0.001;
+
+/** What `own` copies, of all messages of the process. */
+const COPIES = new Slab();
 
 /** No properties, as they stand in a packet after their length. */
 export const NO_PROPERTY_BYTES: Buffer = Buffer.alloc(0);
@@ -115,17 +119,16 @@ export class Message {
     this.owned = true;
     const size = this.end - this.start;
     if (size === this.bytes.length) return;
-    const copy = Buffer.allocUnsafe(size);
-    this.bytes.copy(copy, 0, this.start, this.end);
-    this.bytes = copy;
-    this.start = 0;
-    this.end = size;
+    const at = COPIES.put(this.bytes, this.start, this.end);
+    this.bytes = COPIES.bytes;
+    this.start = at;
+    this.end = at + size;
   }
 
   /**
    * As `own`, for a message that stays: in memory of its own size, and without the route it took.
-   * What `own` copies stands in a block with its neighbours (`Buffer.poolSize`, 64 KiB), which one
-   * small message would hold on to when the others are long gone.
+   * What `own` copies stands in a block with its neighbours, which one small message would hold on
+   * to when the others are long gone.
    */
   keep(): void {
     if (this.kept) return;
