@@ -6,13 +6,72 @@
  * deeper than `TOPIC_SLASHES_MAX`, which the callers have checked.
  */
 
-interface Node<Value> {
-  children: Map<string, Node<Value>> | null;
+/** What stands at a level: a value that nothing lies below is no branch, but the value itself. */
+type Entry<Value> = Branch<Value> | Value;
+
+/** A level that others lie below, mostly one: then there is no Map for it. */
+class Branch<Value> {
   value: Value | undefined;
+  /** The only one below, and its level; undefined when there are several. */
+  private level: string | undefined = undefined;
+  private only: Entry<Value> | undefined = undefined;
+  private all: Map<string, Entry<Value>> | null = null;
+
+  constructor(value: Value | undefined) {
+    this.value = value;
+  }
+
+  get isBare(): boolean {
+    return this.only === undefined && this.all === null;
+  }
+
+  get(level: string): Entry<Value> | undefined {
+    if (this.all !== null) return this.all.get(level);
+    return this.level === level ? this.only : undefined;
+  }
+
+  set(level: string, entry: Entry<Value>): void {
+    if (this.all !== null) {
+      this.all.set(level, entry);
+    } else if (this.only === undefined || this.level === level) {
+      this.level = level;
+      this.only = entry;
+    } else {
+      this.all = new Map([[this.level!, this.only]]);
+      this.all.set(level, entry);
+      this.level = undefined;
+      this.only = undefined;
+    }
+  }
+
+  delete(level: string): void {
+    if (this.all !== null) {
+      this.all.delete(level);
+      if (this.all.size > 1) return;
+      for (const [left, entry] of this.all) {
+        this.level = left;
+        this.only = entry;
+      }
+      this.all = null;
+    } else if (this.level === level) {
+      this.level = undefined;
+      this.only = undefined;
+    }
+  }
+
+  forEach(visit: (entry: Entry<Value>, level: string) => void): void {
+    if (this.all !== null) this.all.forEach(visit);
+    else if (this.only !== undefined) visit(this.only, this.level!);
+  }
 }
 
-export class TopicTrie<Value> {
-  private readonly root: Node<Value> = emptyNode();
+function valueAt<Value>(entry: Entry<Value>): Value | undefined {
+  return entry instanceof Branch ? entry.value : entry;
+}
+
+/** @typeParam Value Whatever may stand there; never undefined. */
+export class TopicTrie<Value extends {}> {
+  private readonly root = new Branch<Value>(undefined);
   private count = 0;
 
   /** Values held. */
@@ -21,52 +80,61 @@ export class TopicTrie<Value> {
   }
 
   get(path: string): Value | undefined {
-    let node: Node<Value> | undefined = this.root;
+    let entry: Entry<Value> | undefined = this.root;
     for (const level of path.split("/")) {
-      node = node.children?.get(level);
-      if (node === undefined) return undefined;
+      if (!(entry instanceof Branch)) return undefined;
+      entry = entry.get(level);
     }
-    return node.value;
+    return entry === undefined ? undefined : valueAt(entry);
   }
 
   /** Puts `value` in the place of the one at `path`. @returns What was there. */
   set(path: string, value: Value): Value | undefined {
-    let node = this.root;
-    for (const level of path.split("/")) {
-      node.children ??= new Map();
-      let child = node.children.get(level);
-      if (child === undefined) {
-        child = emptyNode();
-        node.children.set(level, child);
+    const levels = path.split("/");
+    const last = levels.pop()!;
+    let branch = this.root;
+    for (const level of levels) {
+      const entry = branch.get(level);
+      if (entry instanceof Branch) {
+        branch = entry;
+        continue;
       }
-      node = child;
+      const grown: Branch<Value> = new Branch(entry);
+      branch.set(level, grown);
+      branch = grown;
     }
-    const previous = node.value;
+    const entry = branch.get(last);
+    const previous = entry === undefined ? undefined : valueAt(entry);
     if (previous === undefined) this.count++;
-    node.value = value;
+    if (entry instanceof Branch) entry.value = value;
+    else branch.set(last, value);
     return previous;
   }
 
   /** Takes a value out, and the branches that then lead nowhere. */
   delete(path: string): Value | undefined {
     const levels = path.split("/");
-    const trail = [this.root];
+    const trail: Branch<Value>[] = [];
+    let entry: Entry<Value> | undefined = this.root;
     for (const level of levels) {
-      const next = trail[trail.length - 1]!.children?.get(level);
-      if (next === undefined) return undefined;
-      trail.push(next);
+      if (!(entry instanceof Branch)) return undefined;
+      trail.push(entry);
+      entry = entry.get(level);
     }
-    const last = trail[trail.length - 1]!;
-    const value = last.value;
+    const value = entry === undefined ? undefined : valueAt(entry);
     if (value === undefined) return undefined;
-    last.value = undefined;
     this.count--;
-    for (let i = levels.length; i > 0; i--) {
-      const node = trail[i]!;
-      if (node.value !== undefined || node.children !== null) break;
-      const parent = trail[i - 1]!;
-      parent.children!.delete(levels[i - 1]!);
-      if (parent.children!.size === 0) parent.children = null;
+    if (entry instanceof Branch) {
+      entry.value = undefined;
+      return value;
+    }
+    for (let i = levels.length - 1; i >= 0; i--) {
+      const branch = trail[i]!;
+      branch.delete(levels[i]!);
+      if (!branch.isBare || i === 0) break;
+      if (branch.value === undefined) continue;
+      trail[i - 1]!.set(levels[i - 1]!, branch.value);
+      break;
     }
     return value;
   }
@@ -106,12 +174,8 @@ export class TopicTrie<Value> {
   }
 }
 
-function emptyNode<Value>(): Node<Value> {
-  return { children: null, value: undefined };
-}
-
 /** A match under way. */
-interface Walk<Value> {
+interface Walk<Value extends {}> {
   readonly levels: readonly string[];
   /** Nodes looked at so far. */
   steps: number;
@@ -119,86 +183,94 @@ interface Walk<Value> {
   readonly visit: (value: Value) => void;
 }
 
-function visitFilters<Value>(
-  node: Node<Value>,
+function visitFilters<Value extends {}>(
+  entry: Entry<Value>,
   depth: number,
   wildcards: boolean,
   walk: Walk<Value>,
 ): void {
   if (++walk.steps > walk.stepsMax) return;
-  const { children } = node;
   const { levels, visit } = walk;
   const atEnd = depth === levels.length;
-  if (atEnd && node.value !== undefined) visit(node.value);
-  if (children === null) return;
+  if (atEnd) {
+    const value = valueAt(entry);
+    if (value !== undefined) visit(value);
+  }
+  if (!(entry instanceof Branch)) return;
   if (!atEnd) {
-    const exact = children.get(levels[depth]!);
+    const exact = entry.get(levels[depth]!);
     if (exact !== undefined) visitFilters(exact, depth + 1, true, walk);
   }
   if (!wildcards) return;
   if (!atEnd) {
-    const any = children.get("+");
+    const any = entry.get("+");
     if (any !== undefined) visitFilters(any, depth + 1, true, walk);
   }
   // `a/#` matches `a` too, so this is asked at the end as well (§4.7.1.2).
-  const rest = children.get("#");
-  if (rest !== undefined && rest.value !== undefined) visit(rest.value);
+  const rest = entry.get("#");
+  if (rest === undefined) return;
+  const value = valueAt(rest);
+  if (value !== undefined) visit(value);
 }
 
-function visitNames<Value>(node: Node<Value>, depth: number, walk: Walk<Value>): void {
+function visitNames<Value extends {}>(entry: Entry<Value>, depth: number, walk: Walk<Value>): void {
   const level = walk.levels[depth]!;
   walk.steps++;
   if (level === "#") {
     // mosquitto's order: what lies below, and then the level before the `#` itself.
-    visitBelow(node, depth === 0, walk);
-    if (depth > 0 && node.value !== undefined) walk.visit(node.value);
+    visitBelow(entry, depth === 0, walk);
+    const value = depth > 0 ? valueAt(entry) : undefined;
+    if (value !== undefined) walk.visit(value);
     return;
   }
-  if (node.children === null) return;
+  if (!(entry instanceof Branch)) return;
   if (level !== "+") {
-    const child = node.children.get(level);
+    const child = entry.get(level);
     if (child !== undefined) visitChild(child, depth, walk);
     return;
   }
-  for (const [name, child] of node.children) {
-    if (depth === 0 && name.startsWith("$")) continue;
-    visitChild(child, depth, walk);
-  }
+  entry.forEach((child, name) => {
+    if (depth > 0 || !name.startsWith("$")) visitChild(child, depth, walk);
+  });
 }
 
-function visitChild<Value>(child: Node<Value>, depth: number, walk: Walk<Value>): void {
+function visitChild<Value extends {}>(child: Entry<Value>, depth: number, walk: Walk<Value>): void {
   if (depth < walk.levels.length - 1) {
     visitNames(child, depth + 1, walk);
     return;
   }
   walk.steps++;
-  if (child.value !== undefined) walk.visit(child.value);
+  const value = valueAt(child);
+  if (value !== undefined) walk.visit(value);
 }
 
-function visitBelow<Value>(node: Node<Value>, top: boolean, walk: Walk<Value>): void {
-  if (node.children === null) return;
-  if (top) {
-    for (const [name, child] of node.children) if (!name.startsWith("$")) visitAll(child, walk);
-  } else {
-    for (const child of node.children.values()) visitAll(child, walk);
-  }
+function visitBelow<Value extends {}>(entry: Entry<Value>, top: boolean, walk: Walk<Value>): void {
+  if (!(entry instanceof Branch)) return;
+  entry.forEach((child, name) => {
+    if (!top || !name.startsWith("$")) visitAll(child, walk);
+  });
 }
 
-function visitAll<Value>(node: Node<Value>, walk: Walk<Value>): void {
+function visitAll<Value extends {}>(entry: Entry<Value>, walk: Walk<Value>): void {
   walk.steps++;
-  if (node.value !== undefined) walk.visit(node.value);
-  if (node.children !== null) visitBelow(node, false, walk);
+  if (!(entry instanceof Branch)) {
+    walk.visit(entry);
+    return;
+  }
+  if (entry.value !== undefined) walk.visit(entry.value);
+  visitBelow(entry, false, walk);
 }
 
-function eachBelow<Value>(
-  node: Node<Value>,
+function eachBelow<Value extends {}>(
+  entry: Entry<Value>,
   path: string,
   top: boolean,
   visit: (value: Value, path: string) => void,
 ): void {
-  if (node.value !== undefined) visit(node.value, path);
-  if (node.children === null) return;
-  for (const [name, child] of node.children) {
+  const own = valueAt(entry);
+  if (own !== undefined) visit(own, path);
+  if (!(entry instanceof Branch)) return;
+  entry.forEach((child, name) => {
     eachBelow(child, top ? name : `${path}/${name}`, false, visit);
-  }
+  });
 }
