@@ -40,14 +40,17 @@ export interface Ending {
   readonly will: boolean;
 }
 
-export class Connection implements FrameSink {
+/** Of every connection that nothing has come by to make a run of. */
+const NO_RUN = new Run();
+
+export class Connection implements FrameSink, Deadline {
   readonly broker: Broker;
   readonly link: Link;
   readonly listener: ListenerSettings;
   /** What goes out. */
   readonly outlet: Outlet;
   /** QoS 0 messages gathered from the chunk being read. */
-  readonly run = new Run();
+  run = NO_RUN;
   isBridge = false;
   session: Session | null = null;
   /** False once it has ended, from either side. */
@@ -56,7 +59,9 @@ export class Connection implements FrameSink {
   isLive = false;
   /** Milliseconds of silence that end it; 0 for none. */
   silenceMax = 0;
-  readonly silence: Deadline;
+  /** Its own deadline, by which it has to be heard of. */
+  at = 0;
+  place = -1;
   aliasesIn: IncomingAliases<Route> | null = null;
   /** PUBACKs of this connection that wait for the store longer than for the turn's end. */
   heldCount = 0;
@@ -68,8 +73,8 @@ export class Connection implements FrameSink {
   quotaLogged = false;
   /** The route of the last PUBLISH, for the next one is often on the same topic. */
   route: Route | null = null;
-  /** Messages of QoS 2 that came twice on this connection. */
-  readonly repeated = new Set<number>();
+  /** Messages of QoS 2 that came twice on this connection; null for none. */
+  repeated: Set<number> | null = null;
   /** The client's Receive Maximum, 0 when it named none. */
   receiveMaximum = 0;
   /** CONNACK waits: for who judges the client, or for the store. */
@@ -103,8 +108,7 @@ export class Connection implements FrameSink {
     this.lastHeard = broker.now;
     this.acceptedAt = broker.now;
     this.frames = new FrameReader(this);
-    this.silence = { at: 0, place: -1, onDeadline: (now) => this.onSilence(now) };
-    broker.deadlines.set(this.silence, broker.now + broker.settings.connectTimeoutMs);
+    broker.deadlines.set(this, broker.now + broker.settings.connectTimeoutMs);
   }
 
   /** 4 until CONNECT has said otherwise. */
@@ -300,8 +304,8 @@ export class Connection implements FrameSink {
   setKeepAlive(seconds: number): void {
     this.silenceMax = seconds * 1500;
     const { deadlines } = this.broker;
-    if (seconds === 0) deadlines.cancel(this.silence);
-    else deadlines.set(this.silence, this.broker.now + this.silenceMax);
+    if (seconds === 0) deadlines.cancel(this);
+    else deadlines.set(this, this.broker.now + this.silenceMax);
   }
 
   private read(chunk: Buffer): void {
@@ -409,6 +413,18 @@ export class Connection implements FrameSink {
     return true;
   }
 
+  /** Begins a run with a message that has been found to be plain, as `Run.begin`. */
+  beginRun(
+    bytes: Buffer,
+    packetStart: number,
+    bodyStart: number,
+    bodyEnd: number,
+    countMax: number,
+  ): void {
+    if (this.run === NO_RUN) this.run = new Run();
+    this.run.begin(bytes, packetStart, bodyStart, bodyEnd, countMax);
+  }
+
   private flushRun(): void {
     const { run, route } = this;
     if (run.count === 0 || route === null) return;
@@ -472,14 +488,15 @@ export class Connection implements FrameSink {
     );
   }
 
-  private onSilence(now: number): void {
+  /** It has been silent for long, or has not been heard of at all. */
+  onDeadline(now: number): void {
     if (this.session === null) {
       this.refuse("exceeded timeout", null);
       return;
     }
     const due = (this.isPaused ? now : this.lastHeard) + this.silenceMax;
     if (now < due) {
-      this.broker.deadlines.set(this.silence, due);
+      this.broker.deadlines.set(this, due);
       return;
     }
     this.end({ why: "exceeded timeout", code: 0x8d, will: true });
@@ -492,7 +509,7 @@ export class Connection implements FrameSink {
     this.deferred = null;
     this.owesRetained = null;
     this.frames.reset();
-    this.broker.deadlines.cancel(this.silence);
+    this.broker.deadlines.cancel(this);
     this.broker.onConnectionEnded(this, ending);
   }
 }

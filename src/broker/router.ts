@@ -10,7 +10,9 @@
  * the topic of the packet before.
  */
 
+import { noEntries, put } from "../core/base/late-map.ts";
 import { sameBytes } from "../core/base/same-bytes.ts";
+import { SmallMap } from "../core/base/small-map.ts";
 import { isValidUtf8 } from "../core/codec/utf8.ts";
 import { ProtocolError } from "../core/errors.ts";
 import { hasWildcard, parseFilter } from "../core/topic/filter.ts";
@@ -58,8 +60,8 @@ export interface Route extends Topic {
 
 /** The subscriptions with one filter. */
 interface Subscribers {
-  readonly direct: Map<Session, Subscription>;
-  readonly shares: Map<string, Share<Subscription>>;
+  readonly direct: SmallMap<Session, Subscription>;
+  shares: Map<string, Share<Subscription>>;
 }
 
 /** What may be spent on one topic. */
@@ -118,7 +120,7 @@ export class Router {
     const path = pathOf(subscription.filter);
     let subscribers = this.trie.get(path);
     if (subscribers === undefined) {
-      subscribers = { direct: new Map(), shares: new Map() };
+      subscribers = { direct: new SmallMap(), shares: noEntries() };
       this.trie.set(path, subscribers);
     }
     const previous = session.subscriptions.get(subscription.filter);
@@ -131,7 +133,7 @@ export class Router {
       let members = subscribers.shares.get(share);
       if (members === undefined) {
         members = new Share(share);
-        subscribers.shares.set(share, members);
+        subscribers.shares = put(subscribers.shares, share, members);
       }
       members.put(subscription, previous);
       if (previous === undefined) this.sharedCount++;

@@ -6,11 +6,17 @@
  * Will. It outlives its connection by `expiryInterval`; who ends it is `sessions.ts`.
  */
 
-import type { Deadline } from "../core/base/deadlines.ts";
+import type { Deadline, Deadlines } from "../core/base/deadlines.ts";
+import { SmallMap } from "../core/base/small-map.ts";
 import type { Qos } from "../core/codec/packets.ts";
 import type { Properties } from "../core/codec/properties.ts";
 import { Incoming } from "../core/delivery/incoming.ts";
-import { type Delivery, Outgoing, type OutgoingLimits } from "../core/delivery/outgoing.ts";
+import {
+  type Delivery,
+  Outgoing,
+  type OutgoingLimits,
+  type OutgoingWire,
+} from "../core/delivery/outgoing.ts";
 import type { Connection } from "./connection.ts";
 import { AnswerTime } from "./durable/answer-time.ts";
 import { type Parked, PHASE, type Phase } from "./durable/restored.ts";
@@ -100,12 +106,12 @@ export interface SessionOwner {
   readonly outgoingLimits: OutgoingLimits;
 }
 
-export class Session {
+export class Session implements OutgoingWire<QueuedMessage> {
   readonly clientId: string;
   /** Who its client's messages come from. A takeover by another user name replaces it. */
   source: Source;
   connection: Connection | null = null;
-  readonly subscriptions = new Map<string, Subscription>();
+  readonly subscriptions = new SmallMap<string, Subscription>();
   /** What those count for against `subscriptionsMax`. Kept by the router. */
   subscriptionUnits = 0;
   readonly outgoing: Outgoing<QueuedMessage>;
@@ -139,21 +145,28 @@ export class Session {
   excess: Excess | null = null;
   /** Whether the log has said that messages are being dropped, once an episode. */
   dropLogged = false;
-  readonly expiry: Deadline;
-  readonly willDelay: Deadline;
+  /** When it ends, and when its Will goes out; null until it first waits for that. */
+  expiry: Deadline | null = null;
+  willDelay: Deadline | null = null;
+  private readonly owner: SessionOwner;
 
   constructor(clientId: string, source: Source, owner: SessionOwner) {
     this.clientId = clientId;
     this.source = source;
-    this.expiry = { at: 0, place: -1, onDeadline: () => owner.onSessionExpired(this) };
-    this.willDelay = { at: 0, place: -1, onDeadline: () => owner.onWillDue(this) };
-    this.outgoing = new Outgoing<QueuedMessage>(
-      {
-        sendPublish: (queued, packetId, dup) => this.sendPublish(owner, queued, packetId, dup),
-        sendPubrel: (queued) => owner.sendPubrel(this, queued),
-      },
-      owner.outgoingLimits,
-    );
+    this.owner = owner;
+    this.outgoing = new Outgoing<QueuedMessage>(this, owner.outgoingLimits);
+  }
+
+  /** It is to end at `at`. */
+  setExpiry(deadlines: Deadlines, at: number): void {
+    this.expiry ??= { at: 0, place: -1, onDeadline: () => this.owner.onSessionExpired(this) };
+    deadlines.set(this.expiry, at);
+  }
+
+  /** Its Will is to go out at `at`. */
+  setWillDelay(deadlines: Deadlines, at: number): void {
+    this.willDelay ??= { at: 0, place: -1, onDeadline: () => this.owner.onWillDue(this) };
+    deadlines.set(this.willDelay, at);
   }
 
   /** Messages that wait for the client, in memory or not. */
@@ -166,13 +179,12 @@ export class Session {
     return this.outgoing.waitingBytes + this.parked.bytes;
   }
 
-  private sendPublish(
-    owner: SessionOwner,
-    queued: QueuedMessage,
-    packetId: number,
-    dup: boolean,
-  ): boolean {
-    const { connection } = this;
+  sendPubrel(queued: QueuedMessage): void {
+    this.owner.sendPubrel(this, queued);
+  }
+
+  sendPublish(queued: QueuedMessage, packetId: number, dup: boolean): boolean {
+    const { connection, owner } = this;
     if (connection === null) return true;
     const { message, qos, retain, identifier } = queued;
     if (qos === 0) this.waitingQos0--;

@@ -212,12 +212,12 @@ export class Sessions implements SessionOwner {
     } else if (expiryInterval === 0 || will.delay === 0) {
       this.onWillDue(session);
     } else {
-      deadlines.set(session.willDelay, now + will.delay * 1000);
+      session.setWillDelay(deadlines, now + will.delay * 1000);
     }
     if (expiryInterval === 0) {
       this.remove(session);
     } else {
-      if (expiryInterval !== NEVER) deadlines.set(session.expiry, now + expiryInterval * 1000);
+      if (expiryInterval !== NEVER) session.setExpiry(deadlines, now + expiryInterval * 1000);
       this.broker.store.putSession(session);
     }
   }

@@ -108,22 +108,11 @@ export class SocketLink implements Link, Flushed {
   private readonly socket: LinkSocket;
   private readonly turn: TurnLoop;
   private listener: LinkListener | null = null;
+  private onGone: ((link: SocketLink) => void) | null = null;
+  /** Why it ends, where that is worth a word. */
+  private why = "";
   /** The network has not taken what was last written. */
   private isHeldUp = false;
-  /** Writes, and says whether the network took everything at once, as it mostly does. */
-  private readonly writeOut = (bytes: Buffer): boolean => {
-    this.socket.write(bytes);
-    this.isHeldUp = this.socket.writableLength > 0;
-    return !this.isHeldUp;
-  };
-  /** All that was written is taken: what has gathered goes now, and counts as handed over. */
-  private readonly onTaken = (error?: Error | null): void => {
-    this.isHeldUp = false;
-    if (error || this.isClosing) return;
-    this.turn.begin();
-    this.write();
-    this.listener?.onDrain();
-  };
   private isAwake = false;
   private isClosing = false;
 
@@ -154,22 +143,18 @@ export class SocketLink implements Link, Flushed {
   }
 
   /** Hands what comes to `listener`, from now on. `onGone` is called when the socket is closed. */
-  start(listener: LinkListener, onGone: () => void): void {
-    const { socket, turn } = this;
+  start(listener: LinkListener, onGone: (link: SocketLink) => void): void {
+    const { socket } = this;
     this.listener = listener;
-    let why = "";
-    const onEnd = () => {
-      turn.begin();
-      listener.onClosed(why);
-    };
-    socket.on("end", onEnd);
+    this.onGone = onGone;
+    socket.on("end", () => this.onEnd());
     // What went wrong is the peer's or the network's: "close" follows, and ends the connection.
     socket.on("error", (error) => {
-      if (error instanceof LinkError) why = error.message;
+      if (error instanceof LinkError) this.why = error.message;
     });
     socket.on("close", () => {
-      onEnd();
-      onGone();
+      this.onEnd();
+      this.onGone?.(this);
     });
     socket.resume();
   }
@@ -215,7 +200,7 @@ export class SocketLink implements Link, Flushed {
   private flushLast(): void {
     const { socket } = this;
     if (socket.writableEnded) return;
-    this.out.drain(this.writeOut);
+    this.drain();
     socket.end();
   }
 
@@ -224,9 +209,34 @@ export class SocketLink implements Link, Flushed {
    * that sends and never reads could fill memory with those. So they gather until it is through.
    */
   private write(): void {
-    this.out.drain(this.writeOut);
+    this.drain();
     // Its callback comes when all before it is taken, which "drain" tells only above a mark.
-    if (this.isHeldUp) this.socket.write(NO_BYTES, this.onTaken);
+    if (this.isHeldUp) this.socket.write(NO_BYTES, (error) => this.onTaken(error));
+  }
+
+  private drain(): void {
+    this.out.drain((bytes) => this.writeOut(bytes));
+  }
+
+  /** Writes, and says whether the network took everything at once, as it mostly does. */
+  private writeOut(bytes: Buffer): boolean {
+    this.socket.write(bytes);
+    this.isHeldUp = this.socket.writableLength > 0;
+    return !this.isHeldUp;
+  }
+
+  /** All that was written is taken: what has gathered goes now, and counts as handed over. */
+  private onTaken(error?: Error | null): void {
+    this.isHeldUp = false;
+    if (error || this.isClosing) return;
+    this.turn.begin();
+    this.write();
+    this.listener?.onDrain();
+  }
+
+  private onEnd(): void {
+    this.turn.begin();
+    this.listener?.onClosed(this.why);
   }
 
   private onChunk(chunk: Buffer): void {

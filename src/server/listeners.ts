@@ -94,6 +94,14 @@ export class Listeners {
   private retired: readonly Way[] = [];
   /** Of a request for WebSocket. */
   private headerBytesMax = 0;
+  /** One for all links: each holds on to this only. */
+  private readonly onGone = (link: SocketLink): void => {
+    const present = this.links.get(link);
+    if (present === undefined) return;
+    present.open.connections--;
+    this.links.delete(link);
+    if (this.links.size === 0) this.onDrained?.();
+  };
   /** Called when the last connection is gone. */
   private onDrained: (() => void) | null = null;
 
@@ -345,14 +353,9 @@ export class Listeners {
    * came by has given its place to another, and is a kilobyte or two.
    */
   private keep(link: SocketLink, present: Present): void {
-    const { open, connection } = present;
-    open.connections++;
+    present.open.connections++;
     this.links.set(link, present);
-    link.start(connection, () => {
-      open.connections--;
-      this.links.delete(link);
-      if (this.links.size === 0) this.onDrained?.();
-    });
+    link.start(present.connection, this.onGone);
   }
 
   private linkOf({ peer, ...accepted }: Accepted): SocketLink {

@@ -627,8 +627,8 @@ export class Journal implements Store {
   private stateOf(session: Session): ClientState {
     const { clientId, source, expiryInterval, will } = session;
     const { epoch, now } = this.owner;
-    const seconds = (deadline: Deadline) =>
-      deadline.place < 0 ? 0 : Math.ceil((epoch + deadline.at) / 1000);
+    const seconds = (deadline: Deadline | null) =>
+      deadline === null || deadline.place < 0 ? 0 : Math.ceil((epoch + deadline.at) / 1000);
     return {
       clientId,
       username: source.username,

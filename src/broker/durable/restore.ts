@@ -84,12 +84,12 @@ function restoreDeadlines(broker: Broker, session: Session, restored: RestoredSe
   const ends = expiryInterval !== NEVER;
   if (ends) {
     const at = expiresAt > 0 ? expiresAt - epoch : now + expiryInterval * 1000;
-    deadlines.set(session.expiry, Math.max(now, at));
+    session.setExpiry(deadlines, Math.max(now, at));
   }
   if (will !== null) {
     session.will = will;
     const dueAt = will.dueAt > 0 ? will.dueAt - epoch : now + will.delay * 1000;
-    deadlines.set(session.willDelay, Math.max(now, dueAt));
+    session.setWillDelay(deadlines, Math.max(now, dueAt));
   }
   if ((ends && expiresAt === 0) || will?.dueAt === 0) broker.store.putSession(session);
 }

@@ -71,7 +71,7 @@ function onPubrel(connection: Connection, session: Session, packetId: number): v
   const { position } = broker.store;
   const message = session.incoming.release(packetId);
   if (message !== undefined) {
-    connection.repeated.delete(packetId);
+    connection.repeated?.delete(packetId);
     session.incomingBytes -= message.size;
     broker.kept.remove(message);
     if (session.isDurable) broker.store.removeIncoming(session, packetId, message);

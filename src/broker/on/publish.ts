@@ -51,7 +51,7 @@ export function onPublish(
   const plain =
     head === 0x30 && !hasProperties && connection.listener.mountPoint === "" && !route.special;
   if (plain) {
-    connection.run.begin(bytes, packetStart, bodyStart, bodyEnd, route.runMax);
+    connection.beginRun(bytes, packetStart, bodyStart, bodyEnd, route.runMax);
     return;
   }
   count(connection, view);
@@ -127,6 +127,7 @@ function hold(connection: Connection, session: Session, message: Message): void 
   const known = session.incoming.get(packetId);
   if (known !== undefined && isSame(known, message)) {
     // mosquitto puts up with one repeat on a connection, and ends it at the second (h.16).
+    connection.repeated ??= new Set();
     if (connection.repeated.has(packetId)) throw repeatedTwice();
     connection.repeated.add(packetId);
   } else {

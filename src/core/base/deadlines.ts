@@ -37,9 +37,10 @@ export class Deadlines {
     this.down(deadline.place);
   }
 
-  cancel(deadline: Deadline): void {
+  /** @param deadline Waiting or not; null for one that has not been made yet. */
+  cancel(deadline: Deadline | null): void {
+    if (deadline === null || deadline.place < 0) return;
     const { place } = deadline;
-    if (place < 0) return;
     deadline.place = -1;
     const last = this.heap.pop()!;
     if (last === deadline) return;

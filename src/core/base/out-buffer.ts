@@ -39,14 +39,19 @@ export class BufferPool {
 /** Takes bytes out. @returns Whether it is done with them: nobody reads them any more. */
 export type Drain = (bytes: Buffer) => boolean;
 
+/** A buffer that nothing more fits into. */
+interface Full {
+  readonly bytes: Buffer;
+  readonly used: number;
+}
+
 export class OutBuffer {
   /** Where `reserve` made room. Changes with every call of `reserve` and `append`. */
   bytes: Buffer = EMPTY;
   private readonly pool: BufferPool;
   private used = 0;
-  /** Buffers that are full, and how much of each is used. */
-  private full: Buffer[] = [];
-  private fullSizes: number[] = [];
+  /** Buffers that are full, and how much of each is used; mostly there are none. */
+  private full: Full[] | null = null;
   private fullSize = 0;
 
   constructor(pool: BufferPool) {
@@ -78,7 +83,7 @@ export class OutBuffer {
 
   /** Hands everything that waits to `drain`, in order, and is empty. */
   drain(drain: Drain): void {
-    if (this.full.length > 0) this.drainFull(drain);
+    if (this.full !== null) this.drainFull(this.full, drain);
     if (this.used === 0) return;
     const { bytes, used } = this;
     this.bytes = EMPTY;
@@ -114,14 +119,11 @@ export class OutBuffer {
     this.drain(() => true);
   }
 
-  private drainFull(drain: Drain): void {
-    const { full, fullSizes } = this;
-    this.full = [];
-    this.fullSizes = [];
+  private drainFull(full: readonly Full[], drain: Drain): void {
+    this.full = null;
     this.fullSize = 0;
-    for (let i = 0; i < full.length; i++) {
-      const bytes = full[i]!;
-      if (drain(bytes.subarray(0, fullSizes[i]!))) this.pool.give(bytes);
+    for (const { bytes, used } of full) {
+      if (drain(bytes.subarray(0, used))) this.pool.give(bytes);
     }
   }
 
@@ -139,8 +141,8 @@ export class OutBuffer {
       return used;
     }
     if (used > 0) {
-      this.full.push(this.bytes);
-      this.fullSizes.push(used);
+      this.full ??= [];
+      this.full.push({ bytes: this.bytes, used });
       this.fullSize += used;
     }
     this.bytes =

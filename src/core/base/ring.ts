@@ -8,8 +8,11 @@ const CAPACITY_MIN = 8;
 /** An empty ring larger than this is dropped, so that one burst is not paid for for ever. */
 const CAPACITY_KEPT = 1024;
 
+/** Of every ring that is empty and holds no memory. Its length is 0: nothing is written to it. */
+const NO_SLOTS: readonly undefined[] = [];
+
 export class Ring<Item> {
-  private slots: (Item | undefined)[] = [];
+  private slots = NO_SLOTS as (Item | undefined)[];
   private head = 0;
   private count = 0;
 
@@ -49,7 +52,7 @@ export class Ring<Item> {
   }
 
   clear(): void {
-    this.slots = [];
+    this.slots = NO_SLOTS as (Item | undefined)[];
     this.head = 0;
     this.count = 0;
   }

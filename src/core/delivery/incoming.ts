@@ -6,9 +6,10 @@
  *
  * Does not: send anything, nor count QoS 1, which is over with its PUBACK.
  */
+import { noEntries, put } from "../base/late-map.ts";
 
 export class Incoming<Held> {
-  private readonly held = new Map<number, Held>();
+  private held = noEntries<number, Held>();
 
   /** Exchanges begun and not released. */
   get count(): number {
@@ -22,7 +23,7 @@ export class Incoming<Held> {
 
   /** Takes a new message over; its PUBREC goes out once it is safe [MQTT5-4.3.3-8]. */
   hold(packetId: number, held: Held): void {
-    this.held.set(packetId, held);
+    this.held = put(this.held, packetId, held);
   }
 
   /** The PUBREL came: the identifier is free for a new message [MQTT5-4.3.3-12]. */

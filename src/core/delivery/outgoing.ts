@@ -18,6 +18,7 @@
  * Hot path. Budget: two map operations for a message at QoS 1, no allocation but the map's own.
  */
 import { assert } from "../base/assert.ts";
+import { noEntries, put } from "../base/late-map.ts";
 import { Ring } from "../base/ring.ts";
 import type { Qos } from "../codec/packets.ts";
 import { ProtocolError } from "../errors.ts";
@@ -58,9 +59,9 @@ export class Outgoing<D extends Delivery> {
   private readonly wire: OutgoingWire<D>;
   private readonly limits: OutgoingLimits;
   /** PUBLISH sent, PUBACK or PUBREC awaited: oldest first, for a Map keeps insertion order. */
-  private readonly unacknowledged = new Map<number, D>();
+  private unacknowledged = noEntries<number, D>();
   /** PUBREC received, PUBCOMP awaited: in the order of the PUBRECs. */
-  private readonly releasing = new Map<number, D>();
+  private releasing = noEntries<number, D>();
   /** Of the unacknowledged, those of an earlier connection that this one has not seen. */
   private unrepeated: Set<D> | null = null;
   private readonly waiting = new Ring<D>();
@@ -122,8 +123,8 @@ export class Outgoing<D extends Delivery> {
       "an exchange begun is restored before it goes on",
     );
     const { packetId } = delivery;
-    if (received) this.releasing.set(packetId, delivery);
-    else this.unacknowledged.set(packetId, delivery);
+    if (received) this.releasing = put(this.releasing, packetId, delivery);
+    else this.unacknowledged = put(this.unacknowledged, packetId, delivery);
     this.inflightSize += delivery.size;
     this.lastId = packetId;
   }
@@ -323,7 +324,7 @@ export class Outgoing<D extends Delivery> {
     const packetId = this.takePacketId();
     delivery.packetId = packetId;
     // Entered before it is sent: an answer may come before `sendPublish` returns.
-    this.unacknowledged.set(packetId, delivery);
+    this.unacknowledged = put(this.unacknowledged, packetId, delivery);
     this.inflightSize += delivery.size;
     if (this.wire.sendPublish(delivery, packetId, false)) return;
     this.unacknowledged.delete(packetId);
@@ -340,7 +341,7 @@ export class Outgoing<D extends Delivery> {
   /** The peer has the message: what is left is to release its identifier. */
   private release(delivery: D): void {
     if (this.unrepeated !== null) this.unrepeated.delete(delivery);
-    this.releasing.set(delivery.packetId, delivery);
+    this.releasing = put(this.releasing, delivery.packetId, delivery);
     this.wire.sendPubrel(delivery);
   }
 

@@ -1,7 +1,7 @@
 /** What must hold behind a crash, and when a run has come to rest: a function for each promise. */
 import { expect } from "vitest";
 import type { Broker } from "../../../src/broker/broker.ts";
-import type { QueuedMessage, Session } from "../../../src/broker/session.ts";
+import type { QueuedMessage, Session, Subscription } from "../../../src/broker/session.ts";
 import type { Deadline } from "../../../src/core/base/deadlines.ts";
 import { DIRECTION } from "../../../src/store/rows.ts";
 import type { SimClient } from "../broker/sim-client.ts";
@@ -148,7 +148,7 @@ function sessionShot(broker: Broker, session: Session): unknown {
   };
 }
 
-function shotOf(subscription: Session["subscriptions"] extends Map<string, infer S> ? S : never) {
+function shotOf(subscription: Subscription) {
   const { filter, share, qos, noLocal, retainAsPublished, retainHandling, identifier } =
     subscription;
   return [filter, share, qos, noLocal, retainAsPublished, retainHandling, identifier].join(" ");
@@ -163,7 +163,8 @@ function deliveryShot(broker: Broker, queued: QueuedMessage): string {
 
 /** When the sessions of clients that are away end, and their Wills are due; Unix seconds. */
 export function deadlines(broker: Broker): Record<string, readonly number[]> {
-  const due = (deadline: Deadline) => (deadline.place < 0 ? 0 : secondsOf(broker, deadline.at));
+  const due = (deadline: Deadline | null) =>
+    deadline === null || deadline.place < 0 ? 0 : secondsOf(broker, deadline.at);
   const away = [...broker.sessions.values()].filter(({ connection }) => connection === null);
   return Object.fromEntries(
     away.map((session) => [session.clientId, [due(session.expiry), due(session.willDelay)]]),
