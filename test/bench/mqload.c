@@ -5,7 +5,9 @@
  *
  *   mqload flow   -P pubs -S subs [-t one|pair|fanin] [-q qos] [-s size] [-n total] [-w window]
  *   mqload conns  -n connections      connect, subscribe, hold: memory of idle connections
+ *   mqload hold   -n connections      as conns, and stays until its standard input ends
  *   mqload retain -n topics [-s size] publish n retained (QoS 1), then one '#' subscriber drains
+ *   mqload keep   -n topics [-s size] as retain, but the publishing is measured and nothing drains
  *   mqload queue  -n messages         a session goes offline, n QoS 1 messages queue, it drains
  *   mqload store  -n messages         as queue, but the queueing is measured and nothing drains
  *
@@ -606,7 +608,7 @@ static int flow(void) {
   return received == expected ? 0 : 1;
 }
 
-static int idle_connections(void) {
+static int idle_connections(int is_held) {
   Conn *conns = zeroed(total, sizeof *conns);
   Usage before = usage();
   uint64_t start = now_ns();
@@ -624,6 +626,9 @@ static int idle_connections(void) {
   subscribers = total;
   publishers = 0;
   report(seconds, total, before);
+  fflush(stdout);
+  char byte;
+  while (is_held && read(0, &byte, 1) > 0);
   return 0;
 }
 
@@ -653,14 +658,20 @@ static int drain(Conn *c, int is_clean, const char *client_id) {
   return 0;
 }
 
-static int retain(void) {
+static int retain(int is_drained) {
   Conn *conns = zeroed(2, sizeof *conns);
   qos = 1;
   conns[0].is_publisher = 1;
   open_connection(&conns[0], 0);
   send_connect(&conns[0], 1, "mqload-retain-pub");
   wait_until_ready(1);
+  Usage before = usage();
+  uint64_t start = now_ns();
   publish_all(&conns[0], NULL);
+  if (!is_drained) {
+    report((now_ns() - start) / 1e9, acked_total, before);
+    return 0;
+  }
   strcpy(conns[1].topic, "retain/#");
   return drain(&conns[1], 1, "mqload-retain-sub");
 }
@@ -697,7 +708,7 @@ static int queue(int is_drained) {
 
 int main(int argc, char **argv) {
   if (argc < 2) {
-    fprintf(stderr, "usage: mqload flow|conns|retain|queue|store [options]: see the head of mqload.c\n");
+    fprintf(stderr, "usage: mqload flow|conns|hold|retain|keep|queue|store [options]: see the head of mqload.c\n");
     return 2;
   }
   mode = argv[1];
@@ -737,8 +748,10 @@ int main(int argc, char **argv) {
   epoll_fd = epoll_create1(0);
   started = now_ns();
   if (!strcmp(mode, "flow")) return flow();
-  if (!strcmp(mode, "conns")) return idle_connections();
-  if (!strcmp(mode, "retain")) return retain();
+  if (!strcmp(mode, "conns")) return idle_connections(0);
+  if (!strcmp(mode, "hold")) return idle_connections(1);
+  if (!strcmp(mode, "retain")) return retain(1);
+  if (!strcmp(mode, "keep")) return retain(0);
   if (!strcmp(mode, "queue")) return queue(1);
   if (!strcmp(mode, "store")) return queue(0);
   fprintf(stderr, "mqload: unknown mode %s\n", mode);
