@@ -109,7 +109,11 @@ const EMPTY_NAME = /^(utils?|helpers?|common|types|shared|index|misc)$/;
 const MAY_SLEEP = ["test/support/wait-for.ts", "test/bench/"];
 
 /** A default export is what these tools ask of their configuration. */
-const MAY_EXPORT_DEFAULT = ["test/vitest.config.ts", "test/native/vitest.config.ts"];
+const MAY_EXPORT_DEFAULT = [
+  "test/vitest.config.ts",
+  "test/long.vitest.config.ts",
+  "test/native/vitest.config.ts",
+];
 
 const programs = sourcesIn("bin", "src");
 const tests = sourcesIn("test");

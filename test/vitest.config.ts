@@ -1,13 +1,19 @@
 /** How the tests run: all under test/ but the long sets, which have commands of their own. */
 import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
+import { SecondTries } from "./support/second-tries.ts";
+
+/** Where nobody sits in front of it, a test that fails is tried again, and named. */
+const isCi = process.env.CI === "true";
 
 export default defineConfig({
   test: {
     root: new URL("..", import.meta.url).pathname,
     include: ["test/**/*.test.ts"],
-    // They need executables that take minutes to build.
-    exclude: ["test/native/**"],
+    // Executables that the first need take minutes to build; the others are the long set.
+    exclude: ["test/native/**", "test/**/*.long.test.ts"],
+    retry: isCi ? 1 : 0,
+    reporters: isCi ? ["default", new SecondTries()] : ["default"],
     // Many tests start programs, and a process with all threads in it is slow to fork.
     pool: "forks",
     // Files that run in one process share the modules they import: half the time went in loading

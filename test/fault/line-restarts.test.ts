@@ -21,6 +21,7 @@ import {
 } from "../support/programs.ts";
 import { Relay, type Way } from "../support/relay.ts";
 import { replayable, seed } from "../support/seeds.ts";
+import { isLongSet } from "../support/set.ts";
 import { waitFor } from "../support/wait-for.ts";
 
 /** Side by side, so that all of them meet the same blows. */
@@ -30,9 +31,9 @@ const PUBLISHERS = [
   { version: "5", qos: 1 },
   { version: "5", qos: 2 },
 ] as const;
-const BLOWS = 3;
+const BLOWS = isLongSet ? 10 : 2;
 /** Lines that each publisher is given around one blow. */
-const PORTION = 400;
+const PORTION = isLongSet ? 400 : 200;
 /** No queue: mosquitto 2.0.11 sends what is new ahead of what has waited in one. */
 const UNBOUNDED = ["max_queued_messages 0", "max_inflight_messages 0"];
 

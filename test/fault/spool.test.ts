@@ -14,10 +14,11 @@ import { freePort, outcome, type Program, startBroker, startOurs } from "../supp
 import { PublishSink } from "../support/publish-sink.ts";
 import { Relay } from "../support/relay.ts";
 import { replayable, seed } from "../support/seeds.ts";
+import { isLongSet } from "../support/set.ts";
 import { waitFor } from "../support/wait-for.ts";
 import { DISKS } from "./small-disk.ts";
 
-const KILLS = 6;
+const KILLS = isLongSet ? 6 : 2;
 /** Lines fed to each run. */
 const PORTION = 500;
 /** So that there is more than a MiB to do away with, and the file is made smaller now and then. */

@@ -9,11 +9,17 @@ import { type RunningBroker, startBroker } from "../support/programs.ts";
 import { RawClient } from "../support/raw-client.ts";
 import { field, packet, rawConnect } from "../support/raw-packets.ts";
 import { replayable, seed } from "../support/seeds.ts";
+import { isLongSet } from "../support/set.ts";
 import { waitFor } from "../support/wait-for.ts";
 import { MIB, peakMemory, tellsProcesses } from "./process-state.ts";
 import { beside } from "./witness.ts";
 
 const MEMORY_MAX = 400 * MIB;
+/** Of subscriptions and their ends. */
+const ROUNDS = isLongSet ? 100 : 30;
+/** Topics, more than are remembered. */
+const TOPICS = isLongSet ? 300_000 : 150_000;
+const RETAINED = isLongSet ? 5_000 : 2_000;
 
 describe.skipIf(!tellsProcesses)("A storm", () => {
   it("of subscriptions that come and go leaves what it found", () =>
@@ -24,7 +30,7 @@ describe.skipIf(!tellsProcesses)("A storm", () => {
       await beside(broker.port, async () => {
         await using one = await client(broker);
         await using two = await client(broker);
-        for (let round = 0; round < 100; round++) {
+        for (let round = 0; round < ROUNDS; round++) {
           const chosen = Array.from({ length: 20 }, () => prng.pick(filters));
           await Promise.all([one.subscribe(chosen), two.subscribe(chosen, { qos: 2 })]);
           one.publishNow(chosen[0]!.replace(/[+#]/g, "x"), "between");
@@ -41,8 +47,7 @@ describe.skipIf(!tellsProcesses)("A storm", () => {
     await using broker = await startBroker();
     await beside(broker.port, async () => {
       using peer = await connected(broker, "topics");
-      // Three times as many as are remembered.
-      for (let i = 0; i < 300_000; i += 1_000) {
+      for (let i = 0; i < TOPICS; i += 1_000) {
         const messages = Array.from({ length: 1_000 }, (_, j) =>
           packet(0x30, field(`storm/${i + j}`), "00"),
         );
@@ -69,10 +74,9 @@ describe.skipIf(!tellsProcesses)("A storm", () => {
 
   it("of retained messages is there, all of it, and gone when it is removed", async () => {
     await using broker = await startBroker();
-    const count = 5_000;
     const retain = async (payload: string) => {
       await using publisher = await client(broker);
-      for (let i = 0; i < count; i++) {
+      for (let i = 0; i < RETAINED; i++) {
         publisher.publishNow(`storm/${i % 70}/${i}`, payload, { qos: 1, retain: true });
         if (!publisher.hasRoom) await publisher.room();
       }
@@ -80,7 +84,7 @@ describe.skipIf(!tellsProcesses)("A storm", () => {
     };
     await beside(broker.port, async () => {
       await retain("kept");
-      expect(await retainedCount(broker)).toBe(count);
+      expect(await retainedCount(broker)).toBe(RETAINED);
       await retain("");
       expect(await retainedCount(broker)).toBe(0);
     });

@@ -71,9 +71,20 @@ const TOPICS = [
 ];
 
 describe.skipIf(mosquitto === undefined)("an ACL file", () => {
+  let publishing: TwoBrokers;
+  let receiving: TwoBrokers;
+  beforeAll(async () => {
+    const all = ["user root", ...TOPICS.map((topic) => `topic write ${topic}`)];
+    publishing = await TwoBrokers.start([`acl_file ${file("rules", ...RULES)}`]);
+    receiving = await TwoBrokers.start([`acl_file ${file("read", ...RULES, ...all)}`]);
+  });
+  afterAll(async () => {
+    await publishing?.[Symbol.asyncDispose]();
+    await receiving?.[Symbol.asyncDispose]();
+  });
+
   it.each(USERS)("lets %s publish what mosquitto lets it publish", async (username) => {
-    await using pair = await TwoBrokers.start([`acl_file ${file("rules", ...RULES)}`]);
-    const sides = await pair.hold(async (talk) => {
+    const sides = await publishing.hold(async (talk) => {
       await talk.connect("writer", { version: 5, ...(username === null ? {} : { username }) });
       for (const [i, topic] of TOPICS.entries()) {
         await talk.send("writer", publish(topic, "x", 0x32, i + 1));
@@ -83,9 +94,7 @@ describe.skipIf(mosquitto === undefined)("an ACL file", () => {
   });
 
   it.each(USERS)("lets %s receive what mosquitto lets it receive", async (username) => {
-    const all = ["user root", ...TOPICS.map((topic) => `topic write ${topic}`)];
-    await using pair = await TwoBrokers.start([`acl_file ${file("read", ...RULES, ...all)}`]);
-    const sides = await pair.hold(async (talk) => {
+    const sides = await receiving.hold(async (talk) => {
       await talk.connect("reader", { version: 5, ...(username === null ? {} : { username }) });
       await talk.send("reader", subscribe("#"));
       await talk.send("reader", subscribe("$odd/#"));
@@ -114,11 +123,15 @@ describe.skipIf(mosquittoPasswd === undefined)("a password file", () => {
     return path;
   }
 
+  let pair: TwoBrokers;
+  beforeAll(async () => {
+    pair = await TwoBrokers.start([`password_file ${users()}`, "allow_anonymous false"]);
+  });
+  afterAll(async () => {
+    await pair?.[Symbol.asyncDispose]();
+  });
+
   it.each([3, 4, 5] as const)("lets the same clients in, in version %i", async (version) => {
-    await using pair = await TwoBrokers.start([
-      `password_file ${users()}`,
-      "allow_anonymous false",
-    ]);
     const sides = await pair.hold(async (talk) => {
       await talk.connect("right", { version, username: "ann", password: Buffer.from("secret") });
       await talk.connect("old", { version, username: "old", password: Buffer.from("older") });

@@ -25,10 +25,14 @@ import {
 import { hasMosquitto } from "../support/peers.ts";
 import { freePort } from "../support/programs.ts";
 import { Relay } from "../support/relay.ts";
+import { isLongSet } from "../support/set.ts";
 
 const KINDS: readonly Kind[] = hasMosquitto ? ["mosquitto", "ts-broker"] : ["ts-broker"];
 /** Who has the bridge, and whom it leads to. */
-const PAIRS = KINDS.flatMap((near) => KINDS.map((far) => [near, far] as const));
+const ALL_PAIRS = KINDS.flatMap((near) => KINDS.map((far) => [near, far] as const));
+/** Those of two kinds, where there are two. */
+const MIXED = hasMosquitto ? ALL_PAIRS.filter(([near, far]) => near !== far) : ALL_PAIRS;
+const PAIRS = isLongSet ? ALL_PAIRS : MIXED;
 /** Those that ts-broker is one of. */
 const OURS = PAIRS.filter((pair) => pair.includes("ts-broker"));
 

@@ -12,10 +12,14 @@ import {
   start,
   startBroker,
 } from "../support/programs.ts";
+import { sample } from "../support/set.ts";
 
-const VERSIONS = ["mqttv31", "mqttv311", "mqttv5"] as const;
+const ALL_VERSIONS = ["mqttv31", "mqttv311", "mqttv5"] as const;
+const VERSIONS = sample(ALL_VERSIONS, 2);
 const LEVELS = [0, 1, 2] as const;
-const PAIRS = VERSIONS.flatMap((version) => LEVELS.map((qos) => ({ version, qos })));
+const ALL_PAIRS = ALL_VERSIONS.flatMap((version) => LEVELS.map((qos) => ({ version, qos })));
+/** Each version and each QoS. */
+const PAIRS = sample(ALL_PAIRS, 4);
 
 let directory = "";
 beforeEach(() => {

@@ -21,6 +21,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ConfigurationReader, type Files } from "../../src/options/conf/conf-file.ts";
 import { UsageError } from "../../src/options/usage-error.ts";
 import { mosquitto } from "../support/peers.ts";
+import { sample } from "../support/set.ts";
 
 let directory = "";
 beforeAll(() => {
@@ -47,7 +48,7 @@ const TOPICS: readonly string[] = [
 ];
 
 /** Files by mosquitto's own sentences, good ones among them. */
-const FILES: readonly string[] = [
+const ALL_FILES: readonly string[] = [
   ...bridgeFiles(),
   "foo bar\n",
   "\tfoo\n",
@@ -262,6 +263,9 @@ const FILES: readonly string[] = [
   `per_listener_settings true\n${L}auto_id_prefix a\nlistener 31902\nauto_id_prefix a\n`,
   `per_listener_settings true\n${L}auto_id_prefix a\nauto_id_prefix a\n`,
 ];
+
+/** Of lists with a like number of values for each name, all values come round. */
+const FILES = sample(ALL_FILES, 5);
 
 /**
  * Files whose mistakes show when all lines have been read, or that have none: mosquitto ends at

@@ -4,7 +4,9 @@ import { describe, expect, it } from "vitest";
 import { mosquitto } from "./peers.ts";
 import { freePort, outcome, start, startMosquitto, untilListening } from "./programs.ts";
 import { packetEnd, RawClient } from "./raw-client.ts";
+import { secondTries, type TriedTest } from "./second-tries.ts";
 import { replayable, seeds } from "./seeds.ts";
+import { isLongSet, sample } from "./set.ts";
 import { shortRuns } from "./short-runs.ts";
 import { waitFor, within } from "./wait-for.ts";
 
@@ -129,6 +131,26 @@ describe("seeds", () => {
       throw new Error("no");
     });
     await expect(failing).rejects.toThrow("no\nReplay with SEED=7");
+  });
+});
+
+describe("sample", () => {
+  it("has the first row and each so many after it, unless all are wanted", () => {
+    const rows = [0, 1, 2, 3, 4, 5, 6];
+    expect(sample(rows, 3)).toEqual(isLongSet ? rows : [0, 3, 6]);
+  });
+});
+
+describe("second tries", () => {
+  it("are named with what was wrong at the first", () => {
+    const test = (fullName: string, flaky: boolean, ...messages: string[]): TriedTest => ({
+      fullName,
+      diagnostic: () => ({ flaky }),
+      result: () => ({ errors: messages.map((message) => ({ message })) }),
+    });
+    const tests = [test("a", false), test("b > c", true, "no\nat all"), test("d", false, "never")];
+    const module = { relativeModuleId: "test/x.test.ts", children: { allTests: () => tests } };
+    expect(secondTries([module])).toEqual(["  test/x.test.ts > b > c: no"]);
   });
 });
 

@@ -1,0 +1,2 @@
+/** All of bridge-crash.test.ts: more rounds. */
+import "./bridge-crash.test.ts";

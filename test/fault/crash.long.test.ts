@@ -1,0 +1,2 @@
+/** All of crash.test.ts: more rounds. */
+import "./crash.test.ts";

@@ -1,0 +1,2 @@
+/** All of line-flood.test.ts: a hundred megabytes. */
+import "./line-flood.test.ts";

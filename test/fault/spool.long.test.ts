@@ -1,0 +1,2 @@
+/** All of spool.test.ts: more kills. */
+import "./spool.test.ts";

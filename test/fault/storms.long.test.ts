@@ -1,0 +1,2 @@
+/** All of storms.test.ts: longer storms. */
+import "./storms.test.ts";

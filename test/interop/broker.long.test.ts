@@ -1,0 +1,2 @@
+/** All of broker.test.ts: each QoS in each version. */
+import "./broker.test.ts";

@@ -1,0 +1,2 @@
+/** All of configuration.test.ts: every file. */
+import "./configuration.test.ts";

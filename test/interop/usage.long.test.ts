@@ -1,0 +1,2 @@
+/** All of usage.test.ts: every line of words. */
+import "./usage.test.ts";
