@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { runOurs } from "../support/in-process.ts";
 import {
   ourProgram,
   outcome,
@@ -38,7 +39,7 @@ async function startWith(...lines: readonly string[]) {
 }
 
 const login = ({ port }: RunningBroker, user: string, password: string) =>
-  outcome(startOurs("ts-pub", ["-p", `${port}`, "-u", user, "-P", password, "-t", "a", "-n"]));
+  runOurs("ts-pub", ["-p", `${port}`, "-u", user, "-P", password, "-t", "a", "-n"]);
 
 describe("SIGHUP", () => {
   it("has passwords read again: who has another one now is out", async () => {
@@ -59,14 +60,18 @@ describe("SIGHUP", () => {
   });
 
   it("has rules read again, for connections that are there and topics that are known", async () => {
-    const { broker, write, reload } = await startWith("allow_anonymous true", "acl_file DIR/acl");
+    const { broker, write, reload } = await startWith(
+      "allow_anonymous true",
+      "acl_file DIR/acl",
+      "log_type all",
+    );
     await using _ = broker;
     write("acl", "topic readwrite #");
     await reload();
     const reader = startOurs("ts-sub", ["-p", `${broker.port}`, "-t", "#", "-v", "-i", "reader"]);
-    await broker.program.untilError(/as reader \(/);
+    await broker.program.untilError("Sending SUBACK to reader\n");
     const publish = (topic: string) =>
-      outcome(startOurs("ts-pub", ["-p", `${broker.port}`, "-t", topic, "-m", "m", "-q", "1"]));
+      runOurs("ts-pub", ["-p", `${broker.port}`, "-t", topic, "-m", "m", "-q", "1"]);
     await publish("a");
     await reader.untilOutput("a m\n");
     write("acl", "topic readwrite b", "topic write a");

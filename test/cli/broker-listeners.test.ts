@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connectAsync } from "mqtt";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { runOurs } from "../support/in-process.ts";
 import { freePort, outcome, startBroker, startOurs } from "../support/programs.ts";
 import { waitFor } from "../support/wait-for.ts";
 
@@ -20,10 +21,10 @@ const STAY = "user root";
 describe("a unix socket", () => {
   it("is listened on, and taken away at the end", async () => {
     const path = join(directory, "broker.sock");
-    await using broker = await startBroker({ conf: [`listener 0 ${path}`, STAY] });
+    await using broker = await startBroker({ conf: [`listener 0 ${path}`, STAY, "log_type all"] });
     const reader = startOurs("ts-sub", ["--unix", path, "-t", "a/#", "-C", "1", "-v"]);
-    await broker.program.untilError(/New client connected from/);
-    const pub = await outcome(startOurs("ts-pub", ["--unix", path, "-t", "a/b", "-m", "m"]));
+    await broker.program.untilError("Sending SUBACK to ");
+    const pub = await runOurs("ts-pub", ["--unix", path, "-t", "a/b", "-m", "m"]);
     expect(pub.status).toBe(0);
     expect(await outcome(reader)).toMatchObject({ status: 0, stdout: "a/b m\n" });
     expect(broker.program.stderr).toContain(`New connection from ${path}:0 on port 0.`);
@@ -41,7 +42,7 @@ describe("a unix socket", () => {
     await new Promise((resolve) => server.close(resolve));
     linkSync(`${path}.kept`, path);
     await using broker = await startBroker({ conf: [`listener 0 ${path}`, STAY] });
-    const pub = await outcome(startOurs("ts-pub", ["--unix", path, "-t", "a", "-m", "m"]));
+    const pub = await runOurs("ts-pub", ["--unix", path, "-t", "a", "-m", "m"]);
     expect(pub.status).toBe(0);
     expect(broker.program.ended).toBeUndefined();
   });
@@ -74,8 +75,8 @@ describe("WebSocket", () => {
     const large = "x".repeat(300_000);
     const words = ["--ws", "-p", `${port}`, "-V", version === 5 ? "5" : "311", "-q", "2"];
     for (const payload of ["one", large]) {
-      const pub = startOurs("ts-pub", [...words, "-t", "a/b", "-s"]);
-      expect(await outcome(pub, { input: payload })).toMatchObject({ status: 0, stderr: "" });
+      const ended = await runOurs("ts-pub", [...words, "-t", "a/b", "-s"], payload);
+      expect(ended).toMatchObject({ status: 0, stderr: "" });
     }
     await waitFor("both arrive", () => received.length === 2);
     expect(received).toEqual(["a/b one", `a/b ${large}`]);

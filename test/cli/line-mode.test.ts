@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { connect } from "../../src/client/client.ts";
 import type { Qos } from "../../src/core/codec/packets.ts";
+import { runOurs } from "../support/in-process.ts";
 import { hasMosquitto, mosquittoPub } from "../support/peers.ts";
 import {
   type Outcome,
@@ -44,14 +45,14 @@ describe.skipIf(!hasMosquitto)("beside mosquitto_pub, ts-pub -l", () => {
     client.on("message", ({ payload }) => got.push(payload));
     await client.subscribe("bytes", { qos: 1 });
     const words = ["-h", "127.0.0.1", "-p", `${broker.port}`, "-t", "bytes", "-l", "-q", "1"];
-    const sentBy = async (program: Program): Promise<Buffer[]> => {
-      expect(await outcome(program, { input })).toMatchObject({ status: 0, stderr: "" });
+    const sentBy = async (run: Promise<Outcome>): Promise<Buffer[]> => {
+      expect(await run).toMatchObject({ status: 0, stderr: "" });
       await client.publish("bytes", "end", { qos: 1 });
       await waitFor("the last one comes", () => got.at(-1)?.toString() === "end");
       return got.splice(0).slice(0, -1);
     };
-    const theirs = await sentBy(start(mosquittoPub, words));
-    const ours = await sentBy(startOurs("ts-pub", words));
+    const theirs = await sentBy(outcome(start(mosquittoPub, words), { input }));
+    const ours = await sentBy(runOurs("ts-pub", words, input));
     expect(theirs.length).toBeGreaterThan(0);
     expect(ours.length).toBe(theirs.length);
     expect(ours.every((payload, i) => payload.equals(theirs[i]!))).toBe(true);
@@ -243,12 +244,14 @@ describe.concurrent("denied is not delivered", () => {
   });
 });
 
+const LINES = ["-t", "a", "-l"];
+
 function lines(words: readonly string[]): Program {
-  return startOurs("ts-pub", ["-t", "a", "-l", ...words]);
+  return startOurs("ts-pub", [...LINES, ...words]);
 }
 
 function pub(words: readonly string[], input: string): Promise<Outcome> {
-  return outcome(lines(words), { input });
+  return runOurs("ts-pub", [...LINES, ...words], input);
 }
 
 /** Feeds forty lines to see how many are under way at once, and that all arrive. */

@@ -8,6 +8,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type Client, connect, type Properties } from "../../src/client/client.ts";
 import type { Qos } from "../../src/core/codec/packets.ts";
+import { runOurs } from "../support/in-process.ts";
 import { hasMosquitto, mosquittoSub } from "../support/peers.ts";
 import {
   ourProgram,
@@ -94,7 +95,7 @@ describe.concurrent("ts-sub --ndjson into ts-pub --ndjson", () => {
     await using broker = await ScriptedBroker.start();
     const line = '{"topic":"t","payload":"x","properties":{"message-expiry-interval":4294967295}}';
     const words = [...broker.words, "-i", "me", "--ndjson", "-d"];
-    const { status, stdout } = await outcome(startOurs("ts-pub", words), { input: line });
+    const { status, stdout } = await runOurs("ts-pub", words, line);
     expect(status).toBe(0);
     expect(stdout).toContain("'t', ... (1 bytes)");
     await using real = await startBroker();
@@ -148,7 +149,7 @@ describe.concurrent("ts-pub --ndjson", () => {
       Buffer.from('{"payload":{"n":12345678901234567890},"qos":2,"retain":true}'),
     ]);
     const words = [...broker.words, "-i", "me", "-t", "a", "--ndjson", "--summary"];
-    const { status, stderr } = await outcome(startOurs("ts-pub", words), { input });
+    const { status, stderr } = await runOurs("ts-pub", words, input);
     expect(status).toBe(1);
     const said = stderr.split("\n").map((it) => it.slice(0, 60));
     expect(said.slice(0, 5)).toEqual([
@@ -172,7 +173,7 @@ describe.concurrent("ts-pub --ndjson", () => {
     const words = [...broker.words, "--ndjson", "-V", "311"];
     const input =
       '{"topic":"t","payload":"x"}\n{"topic":"t","payload":"","properties":{"content-type":"c"}}';
-    const { status, stderr } = await outcome(startOurs("ts-pub", words), { input });
+    const { status, stderr } = await runOurs("ts-pub", words, input);
     expect(status).toBe(1);
     expect(stderr).toBe("Error: Line 2: properties need MQTT 5.0.\n");
     expect(broker.all("publish")).toHaveLength(1);
@@ -182,7 +183,7 @@ describe.concurrent("ts-pub --ndjson", () => {
     await using broker = await ScriptedBroker.start();
     const words = [...broker.words, "--ndjson", "-V", "311"];
     const input = '{"topic":"t","payload":"x","qos":2}';
-    const { status, stderr } = await outcome(startOurs("ts-pub", words), { input });
+    const { status, stderr } = await runOurs("ts-pub", words, input);
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
     expect(broker.all("connect").map(({ cleanStart }) => cleanStart)).toEqual([false, true]);
   });
@@ -213,7 +214,7 @@ describe.concurrent("ts-pub --replay", () => {
     await using broker = await ScriptedBroker.start();
     const words = [...broker.words, "-i", "me", "--ndjson", "--replay"];
     const input = `${recorded(0, "one")}{"topic":"t","payload":"two"}\n`;
-    const { status, stderr } = await outcome(startOurs("ts-pub", words), { input });
+    const { status, stderr } = await runOurs("ts-pub", words, input);
     expect(status).toBe(0);
     expect(stderr).toBe("Warning: Line 2 has no time (tst): it is sent at once.\n");
     expect(broker.all("publish")).toHaveLength(2);
@@ -234,7 +235,7 @@ describe.concurrent("ts-pub --replay", () => {
 
   it.each(["0", "-1", "x", "1e999", "NaN", ""])("has no speed %j", async (speed) => {
     const words = ["-t", "a", "--ndjson", "--replay", "--speed", speed];
-    const { status, stderr } = await outcome(startOurs("ts-pub", words));
+    const { status, stderr } = await runOurs("ts-pub", words);
     expect(status).toBe(1);
     expect(stderr).toMatch(/^Error: --speed argument must be >0\.\n/);
   });

@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { runOurs } from "../support/in-process.ts";
 import {
   freePort,
   type Outcome,
@@ -332,7 +333,7 @@ describe("ts-pub with other input", () => {
 });
 
 function pub(words: readonly string[], input: string | Buffer = ""): Promise<Outcome> {
-  return outcome(startOurs("ts-pub", words), { input });
+  return runOurs("ts-pub", words, input);
 }
 
 function payloads(broker: ScriptedBroker): string[] {

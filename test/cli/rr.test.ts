@@ -6,6 +6,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { runOurs } from "../support/in-process.ts";
 import {
   freePort,
   type Outcome,
@@ -33,10 +34,17 @@ const ANSWERING: Script = {
   },
 };
 
-describe.each(["ts-rr", "ts-pub"] as const)("%s with a response topic", (name) => {
-  const rr = (broker: ScriptedBroker, words: readonly string[]): Program =>
-    startOurs(name, [...broker.words, ...ASK, ...words], { cwd: directory });
+/** Has a program ask `broker`, and waits for its end. */
+function ask(
+  broker: ScriptedBroker,
+  words: readonly string[],
+  { name = "ts-rr", input = "" }: { name?: "ts-rr" | "ts-pub"; input?: string } = {},
+): Promise<Outcome> {
+  const all = words.map((word) => (word === "file" ? join(directory, word) : word));
+  return runOurs(name, [...broker.words, ...ASK, ...all], input);
+}
 
+describe.each(["ts-rr", "ts-pub"] as const)("%s with a response topic", (name) => {
   it.each<[words: string[], input: string, sent: Partial<Published>, printed: string]>([
     [["-m", "x"], "", { topic: "q", payload: "x", qos: 0, retain: false }, "x!\n"],
     [["-n", "-v"], "", { payload: "" }, "r !\n"],
@@ -45,7 +53,7 @@ describe.each(["ts-rr", "ts-pub"] as const)("%s with a response topic", (name) =
     [["-m", "x", "-N", "-F", "%t=%p"], "", { payload: "x" }, "r=x!"],
   ])("sends and prints with %j", async (words, input, sent, printed) => {
     await using broker = await ScriptedBroker.start(ANSWERING);
-    const left = await outcome(rr(broker, words), { input });
+    const left = await ask(broker, words, { name, input });
     expect(left.stdoutBytes.toString("latin1")).toBe(printed);
     expect(left).toMatchObject({ status: 0, stderr: "" });
     expect(broker.all("publish")).toMatchObject([sent]);
@@ -56,18 +64,18 @@ describe.each(["ts-rr", "ts-pub"] as const)("%s with a response topic", (name) =
 
 describe("ts-rr", () => {
   const rr = (broker: ScriptedBroker, words: readonly string[]): Program =>
-    startOurs("ts-rr", [...broker.words, ...ASK, ...words], { cwd: directory });
+    startOurs("ts-rr", [...broker.words, ...ASK, ...words]);
 
   it("tells with --latency how long the response took", async () => {
     await using broker = await ScriptedBroker.start(ANSWERING);
-    const { status, stdout } = await outcome(rr(broker, ["-m", "x", "--latency"]));
+    const { status, stdout } = await ask(broker, ["-m", "x", "--latency"]);
     expect(stdout).toMatch(/^x!\nLatency: \d+\.\d{3} ms\n$/);
     expect(status).toBe(0);
   });
 
   it("prints every packet with -d, and the response between them", async () => {
     await using broker = await ScriptedBroker.start(ANSWERING);
-    const { stdout } = await outcome(rr(broker, ["-m", "x", "-d"]));
+    const { stdout } = await ask(broker, ["-m", "x", "-d"]);
     expect(stdout).toMatch(/^Client me sending CONNECT\n/);
     expect(stdout).toMatch(/Client me received PUBLISH \(.*'r'.*\)\nx!\n/);
     expect(stdout).toMatch(/\nClient me sending DISCONNECT\n$/);
@@ -82,8 +90,8 @@ describe("ts-rr", () => {
       ...ANSWERING,
     });
     const handled = ["-m", "x", "--retain-handling", "new", "--retain-as-published"];
-    expect((await outcome(rr(broker, handled))).stdout).toBe("stale\n");
-    expect((await outcome(rr(broker, ["-m", "x", "-R"]))).stdout).toBe("x!\n");
+    expect((await ask(broker, handled)).stdout).toBe("stale\n");
+    expect((await ask(broker, ["-m", "x", "-R"])).stdout).toBe("x!\n");
     expect(broker.all("subscribe").map(({ subscriptions }) => subscriptions[0])).toMatchObject([
       { filter: "r", retainHandling: 1, retainAsPublished: true },
       { filter: "r", retainHandling: 2, retainAsPublished: false },
@@ -98,9 +106,9 @@ describe("ts-rr", () => {
       "Warning: Subscription to 'r' was denied: Not authorized.",
       "All subscription requests were denied.\n",
     ].join("\n");
-    const denied = await outcome(rr(broker, ["-m", "x"]));
+    const denied = await ask(broker, ["-m", "x"]);
     expect(denied).toMatchObject({ status: 0x87, stdout: "", stderr });
-    const compatible = await outcome(rr(broker, ["-m", "x", "--compat-exit", "--quiet"]));
+    const compatible = await ask(broker, ["-m", "x", "--compat-exit", "--quiet"]);
     expect(compatible).toMatchObject({ status: 0, stdout: "", stderr: "" });
     expect(broker.all("publish")).toEqual([]);
   });
@@ -110,18 +118,18 @@ describe("ts-rr", () => {
       onPublish: (peer, message) => peer.acknowledge(message, 0x87),
     });
     const stderr = "Warning: Publish 1 failed: Not authorized.\n";
-    expect(await outcome(rr(broker, ["-m", "x", "-q", "1"]))).toMatchObject({
+    expect(await ask(broker, ["-m", "x", "-q", "1"])).toMatchObject({
       status: 0x87,
       stderr,
     });
-    const compatible = await outcome(rr(broker, ["-m", "x", "-q", "1", "--compat-exit"]));
+    const compatible = await ask(broker, ["-m", "x", "-q", "1", "--compat-exit"]);
     expect(compatible).toMatchObject({ status: 0, stderr });
   });
 
   it("does not ask again when the connection is lost", async () => {
     await using broker = await ScriptedBroker.start({ onPublish: (peer) => peer.hangUp() });
     const stderr = "Error: The connection was lost.\n";
-    expect(await outcome(rr(broker, ["-m", "x"]))).toMatchObject({ status: 7, stderr });
+    expect(await ask(broker, ["-m", "x"])).toMatchObject({ status: 7, stderr });
     expect(broker.peers).toHaveLength(1);
   });
 
@@ -129,7 +137,7 @@ describe("ts-rr", () => {
     await using silent = await ScriptedBroker.start();
     await using mute = await ScriptedBroker.start({ onConnect: () => undefined });
     const [late, early] = await Promise.all(
-      [silent, mute].map((broker) => outcome(rr(broker, ["-m", "x", "-W", "1"]))),
+      [silent, mute].map((broker) => ask(broker, ["-m", "x", "-W", "1"])),
     );
     expect(late).toMatchObject({ status: 27, stderr: "Timed out\n" });
     expect(silent.received.at(-1)).toMatchObject({ type: "disconnect", reasonCode: 4 });
@@ -152,7 +160,7 @@ describe("ts-rr", () => {
     [["-s"], /^Error: /],
   ])("refuses to send %j before it connects", async (words, sentence) => {
     await using broker = await ScriptedBroker.start();
-    const { status, stdout, stderr } = await outcome(rr(broker, words));
+    const { status, stdout, stderr } = await ask(broker, words);
     expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
     expect(stderr).toMatch(sentence);
     expect(broker.received).toEqual([]);
@@ -199,5 +207,5 @@ describe("ts-rr", () => {
 });
 
 function run(name: "ts-rr" | "ts-pub", words: readonly string[]): Promise<Outcome> {
-  return outcome(startOurs(name, words));
+  return runOurs(name, words);
 }

@@ -1,6 +1,7 @@
 /** ts-sub as a process: exit statuses, words, signals, and what it does when output gets stuck. */
 import { existsSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { runOurs } from "../support/in-process.ts";
 import {
   freePort,
   ourProgram,
@@ -117,18 +118,24 @@ describe("ts-sub", () => {
     });
     const v5 = ["-V", "5", "-i", "me", "-E"];
     const warning = "Warning: Subscription to 'no' was denied: Not authorized.\n";
-    const all = await outcome(sub(broker, [...v5, "-t", "no"]));
+    const all = await runOurs("ts-sub", [...broker.words, ...v5, "-t", "no"]);
     const stderr = `${warning}All subscription requests were denied.\n`;
     expect(all).toMatchObject({ status: 0x87, stderr });
-    const some = await outcome(sub(broker, [...v5, "-t", "yes", "-t", "no"]));
+    const some = await runOurs("ts-sub", [...broker.words, ...v5, "-t", "yes", "-t", "no"]);
     expect(some).toMatchObject({ status: 0x87, stderr: warning });
-    const compatible = await outcome(sub(broker, [...v5, "-t", "no", "--compat-exit"]));
+    const compatible = await runOurs("ts-sub", [
+      ...broker.words,
+      ...v5,
+      "-t",
+      "no",
+      "--compat-exit",
+    ]);
     expect(compatible).toMatchObject({ status: 0, stderr });
   });
 
   it("refuses a wrong format before it connects", async () => {
     await using broker = await ScriptedBroker.start();
-    const { status, stderr } = await outcome(sub(broker, ["-t", "a", "-F", "%z"]));
+    const { status, stderr } = await runOurs("ts-sub", [...broker.words, "-t", "a", "-F", "%z"]);
     const hint = "\nUse 'ts-sub --help' to see usage.\n";
     expect({ status, stderr }).toEqual({
       status: 1,
@@ -200,7 +207,7 @@ describe("ts-sub and a broker that goes away", () => {
 
   it("exits with the code of CONNACK", async () => {
     await using broker = await ScriptedBroker.start({ onConnect: (peer) => peer.accept(5) });
-    expect(await outcome(sub(broker, ["-t", "a"]))).toMatchObject({
+    expect(await runOurs("ts-sub", [...broker.words, "-t", "a"])).toMatchObject({
       status: 5,
       stderr: "Connection error: Connection Refused: not authorised.\n",
     });

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { connect } from "../../src/client/client.ts";
+import { runOurs } from "../support/in-process.ts";
 import { hasMosquitto, mosquittoPub } from "../support/peers.ts";
 import {
   type Outcome,
@@ -17,6 +18,9 @@ import {
   startOurs,
 } from "../support/programs.ts";
 import { waitFor } from "../support/wait-for.ts";
+
+/** Those among the words below. */
+const FILES = ["file", "empty"];
 
 describe.skipIf(!hasMosquitto)("beside mosquitto_pub, ts-pub", () => {
   let broker: RunningBroker;
@@ -132,11 +136,10 @@ describe.skipIf(!hasMosquitto)("beside mosquitto_pub, ts-pub", () => {
   });
 
   function run(whose: "theirs" | "ours", words: readonly string[], input = ""): Promise<Outcome> {
-    const all = ["-h", "127.0.0.1", "-p", `${broker.port}`, "-t", "p/a", ...words];
-    const options = { cwd: directory };
-    const program =
-      whose === "theirs" ? start(mosquittoPub, all, options) : startOurs("ts-pub", all, options);
-    return outcome(program, { input });
+    const place = ["-h", "127.0.0.1", "-p", `${broker.port}`, "-t", "p/a"];
+    const all = [...place, ...words.map((it) => (FILES.includes(it) ? join(directory, it) : it))];
+    if (whose === "theirs") return outcome(start(mosquittoPub, all), { input });
+    return runOurs("ts-pub", all, input);
   }
 });
 

@@ -27,7 +27,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-describe.each(seeds(30))("a bridge among faults, seed %i", (seed) => {
+describe.each(seeds(12))("a bridge among faults, seed %i", (seed) => {
   it("carries each message over as its QoS promises", () => {
     const world = new SimBridgeWorld(join(folder, "mosquitto.sqlite3"), seed);
     run(world);
@@ -37,7 +37,7 @@ describe.each(seeds(30))("a bridge among faults, seed %i", (seed) => {
   });
 });
 
-describe.each(seeds(10))("a bridge whose remote forgets its session, seed %i", (seed) => {
+describe.each(seeds(5))("a bridge whose remote forgets its session, seed %i", (seed) => {
   it("loses nothing for it, though some comes twice", () => {
     const world = new SimBridgeWorld(join(folder, "mosquitto.sqlite3"), seed, false);
     run(world);

@@ -18,7 +18,7 @@ import { seeds } from "../support/seeds.ts";
 
 const MESSAGES = 200;
 
-describe.each(seeds())("a client over a network that breaks, seed %i", (seed) => {
+describe.each(seeds(10))("a client over a network that breaks, seed %i", (seed) => {
   it.each([
     ["keeps", true],
     ["loses", false],

@@ -122,7 +122,7 @@ describe("two brokers joined three times", () => {
   });
 });
 
-describe.each(seeds(3))("a chain of brokers that all watch, seed %i", (seed) => {
+describe.each(seeds(2))("a chain of brokers that all watch, seed %i", (seed) => {
   it.each([10, 100, 300])("loses, reorders and doubles nothing, beats of %i ms", (periodMs) => {
     const world = worldOf("ABCD", "ABCD", seed);
     for (const [from, to] of ["AB", "BC", "CD"])

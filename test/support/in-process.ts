@@ -1,7 +1,7 @@
 /**
  * A program without a process of its own: its main function, with words and streams of a test. Ten
  * times as fast as a spawned one, for tables of many rows; what a process adds (exit, signals,
- * pipes) is spawned in test/cli.
+ * pipes) is spawned in test/cli. `runOurs` leaves it to the set that runs.
  */
 import { PassThrough, type Readable } from "node:stream";
 import { type BrokerStreams, main as broker } from "../../src/cli/broker.ts";
@@ -9,6 +9,8 @@ import { main as pub } from "../../src/cli/pub.ts";
 import { main as rr } from "../../src/cli/rr.ts";
 import type { Streams } from "../../src/cli/streams.ts";
 import { main as sub } from "../../src/cli/sub.ts";
+import { type Outcome, outcome, startOurs } from "./programs.ts";
+import { isLongSet } from "./set.ts";
 import { type Patience, within } from "./wait-for.ts";
 
 export type ClientProgram = "ts-pub" | "ts-sub" | "ts-rr";
@@ -42,6 +44,21 @@ export function runHere(
   options: HereOptions = {},
 ): Promise<Ended> {
   return runMain(program, words, (io) => MAINS[program](io, program), options);
+}
+
+/**
+ * Runs a program to its end where it does not matter whether it is a process: as built in the long
+ * set, and without one in the short set. Of both it has the test's own environment.
+ */
+export async function runOurs(
+  program: ClientProgram,
+  words: readonly string[],
+  input: string | Buffer = "",
+): Promise<Outcome> {
+  if (isLongSet) return outcome(startOurs(program, words), { input });
+  const options = { stdin: new PassThrough().end(input), env: process.env };
+  const main = (io: Streams) => MAINS[program](io, program);
+  return { signal: null, ...(await runExactly(program, words, main, options)) };
 }
 
 /** Runs ts-broker with words that do not start it, so that it asks for no signals. */
@@ -89,11 +106,13 @@ async function runExactly(
     off: () => undefined,
   };
   const said: Buffer[] = [];
+  const printed: Buffer[] = [];
+  stdout.on("data", (chunk: Buffer) => printed.push(chunk));
   stderr.on("data", (chunk: Buffer) => {
     said.push(chunk);
     onComplaint?.(`${chunk}`);
   });
   const status = await within(`${program} ${words.join(" ")} ends`, main(io), patience);
-  const stdoutBytes = (stdout.read() as Buffer | null) ?? Buffer.alloc(0);
+  const stdoutBytes = Buffer.concat(printed);
   return { status, stdout: `${stdoutBytes}`, stdoutBytes, stderr: `${Buffer.concat(said)}` };
 }

@@ -9,11 +9,17 @@
  * not fit, as in a property test, `replayable` adds the seed to the error.
  */
 
-/** Seeds to run with; `count` of them where the environment does not say. */
+import { isLongSet } from "./set.ts";
+
+/** How many times as many there are in the long set. */
+const LONG_FACTOR = 10;
+
+/** Seeds to run with; `count` of them, or more in the long set, where the environment is silent. */
 export function seeds(count = 20): number[] {
   const { SEED, SEEDS } = process.env;
   if (SEED !== undefined) return [wholeNumber("SEED", SEED)];
-  const wanted = SEEDS === undefined ? count : wholeNumber("SEEDS", SEEDS);
+  const usual = isLongSet ? count * LONG_FACTOR : count;
+  const wanted = SEEDS === undefined ? usual : wholeNumber("SEEDS", SEEDS);
   return Array.from({ length: wanted }, (_, i) => i + 1);
 }
 

@@ -1,0 +1,2 @@
+/** All of broker.test.ts: ten times as many seeds. */
+import "./broker.test.ts";

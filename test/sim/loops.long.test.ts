@@ -1,0 +1,2 @@
+/** All of loops.test.ts: ten times as many seeds. */
+import "./loops.test.ts";
