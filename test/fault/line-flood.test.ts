@@ -53,11 +53,9 @@ describe.skipIf(!tellsProcesses).concurrent("Megabytes through ts-pub -l", () =>
     const words = [...sink.words, "-V", "5", "-i", "me", "-t", "a", "-l", "-q", "1"];
     await using program = startOurs("ts-pub", words);
     const feeding = feed(program, 10_000);
-    await waitFor(
-      "no more comes",
-      stands(() => sink.messages),
-    );
-    expect(sink.payloadBytes).toBeGreaterThan(15 * MIB);
+    // A busy machine may let it stand still before.
+    const rests = stands(() => sink.messages);
+    await waitFor("no more comes", () => rests() && sink.payloadBytes > 15 * MIB);
     expect(sink.payloadBytes).toBeLessThan(17 * MIB);
     sink.answers = true;
     sink.acknowledge(1);

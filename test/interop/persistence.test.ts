@@ -4,13 +4,13 @@
  * broker was killed.
  */
 import { readFileSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { connect, type IClientOptions, type MqttClient } from "mqtt";
 import { describe, expect, it } from "vitest";
 import { Kept } from "../support/kept.ts";
 import { hasMosquitto, mosquitto, mosquittoPub, mosquittoSub } from "../support/peers.ts";
 import {
+  freePort,
   outcome,
   type Program,
   type RunningBroker,
@@ -24,7 +24,7 @@ import { waitFor, within } from "../support/wait-for.ts";
 describe.skipIf(!hasMosquitto)("A mosquitto.db of Debian's mosquitto", () => {
   it("is gone on with by ts-broker on the same configuration file", async () => {
     using kept = new Kept();
-    const port = await steadyPort();
+    const port = await freePort();
     const conf = join(kept.folder, "mosquitto.conf");
     const listener = [`listener ${port} 127.0.0.1`, "allow_anonymous true"];
     writeFileSync(conf, [...listener, ...kept.conf, ""].join("\n"));
@@ -75,7 +75,7 @@ describe.skipIf(!hasMosquitto)("A mosquitto.db of Debian's mosquitto", () => {
 
   it("is still theirs: mosquitto goes on with it where it stopped", async () => {
     using kept = new Kept();
-    const port = await steadyPort();
+    const port = await freePort();
     const conf = join(kept.folder, "mosquitto.conf");
     const listener = [`listener ${port} 127.0.0.1`, "allow_anonymous true"];
     writeFileSync(conf, [...listener, ...kept.conf, ""].join("\n"));
@@ -105,7 +105,7 @@ describe("MQTT.js with a session, and a ts-broker that is killed", () => {
     { version: 5, qos: 2 },
   ] as const)("has every message, version $version, QoS $qos", async ({ version, qos }) => {
     using kept = new Kept();
-    const port = await steadyPort();
+    const port = await freePort();
     const got: string[] = [];
     let broker = await startBroker({ conf: kept.conf, port });
     // The same clients all the time: they come back by themselves.
@@ -140,7 +140,7 @@ describe("MQTT.js with a session, and a ts-broker that is killed", () => {
 
   it("gets what came while both were away", async () => {
     using kept = new Kept();
-    const port = await steadyPort();
+    const port = await freePort();
     {
       await using broker = await startBroker({ conf: kept.conf, port });
       const sub = await peer(port, 5, { clientId: "sub" });
@@ -174,24 +174,6 @@ describe("MQTT.js with a session, and a ts-broker that is killed", () => {
     }
   });
 });
-
-/**
- * A port for a broker that comes and goes: below those that the system gives to connections, or a
- * client that dials it meanwhile might meet itself.
- */
-async function steadyPort(): Promise<number> {
-  const server = createServer();
-  for (;;) {
-    const port = 12_000 + Math.floor(Math.random() * 20_000);
-    const isFree = await new Promise<boolean>((resolve) => {
-      server.once("error", () => resolve(false));
-      server.listen(port, "127.0.0.1", () => resolve(true));
-    });
-    if (!isFree) continue;
-    await new Promise((resolve) => server.close(resolve));
-    return port;
-  }
-}
 
 /** Starts ts-broker on somebody's configuration file, and waits until it listens. */
 async function oursOn(conf: string, port: number): Promise<Program> {

@@ -9,7 +9,7 @@ import { main as pub } from "../../src/cli/pub.ts";
 import { main as rr } from "../../src/cli/rr.ts";
 import type { Streams } from "../../src/cli/streams.ts";
 import { main as sub } from "../../src/cli/sub.ts";
-import { type Outcome, outcome, startOurs } from "./programs.ts";
+import { EXECUTABLES, type Outcome, outcome, startOurs } from "./programs.ts";
 import { isLongSet } from "./set.ts";
 import { type Patience, within } from "./wait-for.ts";
 
@@ -55,7 +55,7 @@ export async function runOurs(
   words: readonly string[],
   input: string | Buffer = "",
 ): Promise<Outcome> {
-  if (isLongSet) return outcome(startOurs(program, words), { input });
+  if (isLongSet || EXECUTABLES !== undefined) return outcome(startOurs(program, words), { input });
   const options = { stdin: new PassThrough().end(input), env: process.env };
   const main = (io: Streams) => MAINS[program](io, program);
   return { signal: null, ...(await runExactly(program, words, main, options)) };

@@ -6,9 +6,23 @@
  *     await using broker = await startBroker({ words: ["-v"] });
  *
  * Output is kept as bytes. Everything still alive when a test file ends is killed, and waited for.
+ *
+ * Standard output is a pipe, of which pieces come when this process gets round to it. Standard error
+ * is a file: what a program has said is there for whoever looks, also where a socket tells of what
+ * it did next.
  */
 import { type ChildProcessByStdio, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { randomUUID } from "node:crypto";
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -41,30 +55,33 @@ export class Program {
   /** Resolves when it has ended and its output is complete. */
   readonly exited: Promise<Exit>;
   private readonly name: string;
-  private readonly child: ChildProcessByStdio<Writable, Readable, Readable>;
+  private readonly child: ChildProcessByStdio<Writable, Readable, null>;
   private readonly out: Buffer[] = [];
-  private readonly err: Buffer[] = [];
+  private readonly err = new ErrorFile();
   private exit: Exit | undefined;
 
   constructor(command: string, words: readonly string[], options: StartOptions) {
     this.name = [command, ...words].join(" ");
-    this.child = spawn(command, words, {
-      stdio: "pipe",
+    const child = spawn(command, words, {
+      stdio: ["pipe", "pipe", this.err.descriptor],
       env: { ...process.env, ...options.env },
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     });
+    // The types know a descriptor among streams as anything.
+    this.child = child as ChildProcessByStdio<Writable, Readable, null>;
     this.child.stdout.on("data", (chunk: Buffer) => this.out.push(chunk));
-    this.child.stderr.on("data", (chunk: Buffer) => this.err.push(chunk));
     // A program that does not read its input is what some tests are about.
     this.child.stdin.on("error", () => undefined);
     alive.add(this);
     this.exited = new Promise((resolve, reject) => {
       this.child.on("error", (error) => {
         alive.delete(this);
+        this.err.close();
         reject(error);
       });
       this.child.on("close", (status, signal) => {
         alive.delete(this);
+        this.err.close();
         this.exit = { status, signal };
         resolve(this.exit);
       });
@@ -93,7 +110,7 @@ export class Program {
   }
 
   get stderr(): string {
-    return Buffer.concat(this.err).toString();
+    return this.err.text;
   }
 
   /** Feeds its standard input. */
@@ -189,6 +206,54 @@ export class Program {
   }
 }
 
+/** What is read at once. */
+const PIECE = Buffer.alloc(65_536);
+
+/** What a program says on standard error, up to now at every look. */
+class ErrorFile {
+  /** For the program to write to. */
+  readonly descriptor: number;
+  private readonly parts: Buffer[] = [];
+  private size = 0;
+  private isOpen = true;
+  /** Of all parts, as long as nothing is added. */
+  private known = "";
+  private knownSize = 0;
+
+  constructor() {
+    const path = join(tmpdir(), `ts-mqtt-stderr-${randomUUID()}`);
+    // Several programs may write to it, as a shell does and what it starts: each behind the others.
+    this.descriptor = openSync(path, "ax+", 0o600);
+    unlinkSync(path);
+  }
+
+  get text(): string {
+    this.read();
+    if (this.knownSize !== this.size) {
+      this.known = Buffer.concat(this.parts).toString();
+      this.knownSize = this.size;
+    }
+    return this.known;
+  }
+
+  /** Keeps what was said. What somebody says who outlives the program is not heard any more. */
+  close(): void {
+    if (!this.isOpen) return;
+    this.read();
+    this.isOpen = false;
+    closeSync(this.descriptor);
+  }
+
+  private read(): void {
+    while (this.isOpen) {
+      const length = readSync(this.descriptor, PIECE, 0, PIECE.length, this.size);
+      if (length === 0) return;
+      this.parts.push(Buffer.from(PIECE.subarray(0, length)));
+      this.size += length;
+    }
+  }
+}
+
 /** Starts a program. */
 export function start(
   command: string | undefined,
@@ -202,7 +267,7 @@ export function start(
 export type OurProgram = "ts-broker" | "ts-pub" | "ts-sub" | "ts-rr";
 
 /** A directory of executables that are tested in the place of dist/*.cjs. */
-const EXECUTABLES = process.env.TS_MQTT_EXECUTABLES;
+export const EXECUTABLES = process.env.TS_MQTT_EXECUTABLES;
 
 /** Starts one of our own programs, as built: `startOurs("ts-pub", ["-t", "a", "-m", "b"])`. */
 export function startOurs(
@@ -239,17 +304,37 @@ export async function outcome(
   return { ...exit, stdout, stdoutBytes, stderr };
 }
 
+/**
+ * Where ports for tests are: below those that the system gives to connections, or one of these, of
+ * which floods make thousands, takes a port before the broker does that it was chosen for.
+ */
+const PORTS_START = 12_000;
+const PORTS_END = 32_000;
+/** Each process of vitest's has its own, to be in nobody's way. */
+const PORTS_OF_ONE = 2_000;
+const portsStart =
+  PORTS_START +
+  ((Number(process.env.VITEST_POOL_ID ?? 0) * PORTS_OF_ONE) % (PORTS_END - PORTS_START));
+/** Counts up, so that a port given out lately is not given out again. */
+let portsGiven = Math.floor(Math.random() * PORTS_OF_ONE);
+
 /** A port of 127.0.0.1 that nobody listened on a moment ago. */
 export async function freePort(): Promise<number> {
+  for (let tries = 0; tries < PORTS_OF_ONE; tries++) {
+    const port = portsStart + (portsGiven++ % PORTS_OF_ONE);
+    if (await isFree(port)) return port;
+  }
+  throw new Error(`no port is free from ${portsStart} on`);
+}
+
+async function isFree(port: number): Promise<boolean> {
   const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.on("error", reject);
-    server.listen(0, "127.0.0.1", resolve);
+  const isListening = await new Promise<boolean>((resolve) => {
+    server.on("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => resolve(true));
   });
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === "string") throw new Error("TCP has ports");
-  return address.port;
+  if (isListening) await new Promise((resolve) => server.close(resolve));
+  return isListening;
 }
 
 export interface BrokerOptions extends StartOptions {

@@ -1,5 +1,9 @@
 /** The tests' own tools, tried on programs that every machine has. */
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { mosquitto } from "./peers.ts";
 import { freePort, outcome, start, startMosquitto, untilListening } from "./programs.ts";
@@ -33,6 +37,19 @@ describe("start", () => {
     await expect(never).rejects.toThrow(/ended without other on stdout; stdout: "ready\\n"/);
   });
 
+  it("tells what a program has said at the moment it is asked", () => {
+    const folder = mkdtempSync(join(tmpdir(), "ts-mqtt-test-"));
+    const path = join(folder, "done");
+    const program = node(
+      `console.error("said"); require("fs").writeFileSync(${JSON.stringify(path)}, ""); setInterval(() => {}, 1000)`,
+    );
+    // Nothing else happens in this process meanwhile.
+    while (!existsSync(path)) spawnSync("true");
+    expect(program.stderr).toBe("said\n");
+    program.signal("SIGKILL");
+    rmSync(folder, { recursive: true });
+  });
+
   it("ends a program by a signal", async () => {
     const program = node(`console.log("ready"); setInterval(() => {}, 1000)`);
     await program.untilOutput("ready");
@@ -48,6 +65,14 @@ describe("start", () => {
     await expect(untilListening(program, await freePort())).rejects.toThrow(
       /ended with 1: Address already in use/,
     );
+  });
+});
+
+describe("freePort", () => {
+  it("gives each port once, and none that a connection may be given", async () => {
+    const ports = await Promise.all(Array.from({ length: 100 }, freePort));
+    expect(new Set(ports).size).toBe(100);
+    expect(Math.max(...ports)).toBeLessThan(32_768);
   });
 });
 
