@@ -7,9 +7,9 @@
  *
  * Output is kept as bytes. Everything still alive when a test file ends is killed, and waited for.
  *
- * Standard output is a pipe, of which pieces come when this process gets round to it. Standard error
- * is a file: what a program has said is there for whoever looks, also where a socket tells of what
- * it did next.
+ * Standard output is a pipe, of which pieces come when this process gets round to it. Standard
+ * error is a file: what a program has said is there for whoever looks, also where a socket tells of
+ * what it did next.
  */
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
