@@ -4,24 +4,28 @@ import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connectAsync } from "mqtt";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { runOurs } from "../support/in-process.ts";
 import { freePort, outcome, startBroker, startOurs } from "../support/programs.ts";
 import { waitFor } from "../support/wait-for.ts";
 
 let directory = "";
-beforeAll(() => {
+beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), "ts-mqtt-listeners-"));
 });
-afterAll(() => rmSync(directory, { recursive: true, force: true }));
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
 /** As root it would give up root, and with that the folder. */
 const STAY = "user root";
+
+/** All its listeners are open. */
+const RUNNING = " running\n";
 
 describe("a unix socket", () => {
   it("is listened on, and taken away at the end", async () => {
     const path = join(directory, "broker.sock");
     await using broker = await startBroker({ conf: [`listener 0 ${path}`, STAY, "log_type all"] });
+    await broker.program.untilError(RUNNING);
     const reader = startOurs("ts-sub", ["--unix", path, "-t", "a/#", "-C", "1", "-v"]);
     await broker.program.untilError("Sending SUBACK to ");
     const pub = await runOurs("ts-pub", ["--unix", path, "-t", "a/b", "-m", "m"]);
@@ -42,6 +46,7 @@ describe("a unix socket", () => {
     await new Promise((resolve) => server.close(resolve));
     linkSync(`${path}.kept`, path);
     await using broker = await startBroker({ conf: [`listener 0 ${path}`, STAY] });
+    await broker.program.untilError(RUNNING);
     const pub = await runOurs("ts-pub", ["--unix", path, "-t", "a", "-m", "m"]);
     expect(pub.status).toBe(0);
     expect(broker.program.ended).toBeUndefined();
@@ -64,7 +69,7 @@ describe("WebSocket", () => {
     const port = await freePort();
     const conf = [`listener ${port} 127.0.0.1`, "protocol websockets"];
     await using broker = await startBroker({ conf });
-    await broker.program.untilError(/running\n/);
+    await broker.program.untilError(RUNNING);
     const client = await connectAsync(`ws://127.0.0.1:${port}/mqtt`, {
       protocolVersion: version,
       reconnectPeriod: 0,
@@ -89,7 +94,7 @@ describe("WebSocket", () => {
     const origin = "websockets_origin https://good.example";
     const conf = [`listener ${port} 127.0.0.1`, "protocol websockets", origin];
     await using broker = await startBroker({ conf });
-    await broker.program.untilError(/running\n/);
+    await broker.program.untilError(RUNNING);
     const answer = await new Promise<string>((resolve, reject) => {
       const socket = connect(port, "127.0.0.1");
       socket.once("error", reject);

@@ -362,17 +362,29 @@ export interface RunningBroker {
 
 /** Starts dist/ts-broker.cjs and waits until it listens. */
 export function startBroker(options: BrokerOptions = {}): Promise<RunningBroker> {
-  return listening((words) => startOurs("ts-broker", words, options), options);
+  const launch = (words: readonly string[]) => startOurs("ts-broker", words, options);
+  return listening(launch, (program) => program.stop(), options);
 }
 
 /** Starts Debian's mosquitto and waits until it listens. It works where its database may be. */
 export function startMosquitto(options: BrokerOptions = {}): Promise<RunningBroker> {
-  return listening((words, cwd) => start(mosquitto, words, { cwd, ...options }), options);
+  const launch = (words: readonly string[], cwd: string) =>
+    start(mosquitto, words, { cwd, ...options });
+  return listening(launch, stopMosquitto, options);
+}
+
+/** It listens before it hears signals: one that comes too early is lost, and has to be repeated. */
+async function stopMosquitto(program: Program): Promise<Exit> {
+  return waitFor("mosquitto ends", async () => {
+    program.signal("SIGTERM");
+    return program.untilExit({ deadlineMs: 1_000 }).catch(() => undefined);
+  });
 }
 
 /** Tries anew where somebody else takes the free port first. */
 async function listening(
   launch: (words: readonly string[], directory: string) => Program,
+  stop: (program: Program) => Promise<Exit>,
   { words = [], conf = [], port: portAsked }: BrokerOptions,
 ): Promise<RunningBroker> {
   const directory = mkdtempSync(join(tmpdir(), "ts-mqtt-test-"));
@@ -392,7 +404,7 @@ async function listening(
       port,
       program,
       directory,
-      stop: () => program.stop(),
+      stop: () => stop(program),
       [Symbol.asyncDispose]: async () => {
         await ends();
         rmSync(directory, { recursive: true, force: true });
