@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { runOurs } from "../support/in-process.ts";
 import {
   freePort,
+  type Outcome,
   ourProgram,
   outcome,
   type Program,
@@ -17,11 +18,11 @@ import { stands } from "./standstill.ts";
 describe("ts-sub", () => {
   it("prints payloads as they are, each on a line, and nothing for an empty one", async () => {
     await using broker = await ScriptedBroker.start();
-    const program = sub(broker, ["-t", "a", "-C", "4"]);
+    const ending = toItsEnd(broker, ["-t", "a", "-C", "4"]);
     for (const payload of ["one", "", "b\0\xff", "last"]) {
       (await subscribed(broker)).publish("a", Buffer.from(payload, "latin1"));
     }
-    const { status, stdoutBytes, stderr } = await outcome(program);
+    const { status, stdoutBytes, stderr } = await ending;
     expect(stdoutBytes.toString("latin1")).toBe("one\nb\0\xff\nlast\n");
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
   });
@@ -34,22 +35,22 @@ describe("ts-sub", () => {
     [["-N", "-F", "%l;"], "3;0;"],
   ])("prints with %j", async (words, printed) => {
     await using broker = await ScriptedBroker.start();
-    const program = sub(broker, ["-t", "#", "-C", "2", ...words]);
+    const ending = toItsEnd(broker, ["-t", "#", "-C", "2", ...words]);
     const peer = await subscribed(broker);
     peer.publish("a/é", "one");
     peer.publish("a/é", "");
-    expect((await outcome(program)).stdout).toBe(printed);
+    expect((await ending).stdout).toBe(printed);
   });
 
   it("leaves to the broker what is beyond the count of -C", async () => {
     await using broker = await ScriptedBroker.start();
-    const program = sub(broker, ["-t", "a", "-q", "1", "-C", "2"]);
+    const ending = toItsEnd(broker, ["-t", "a", "-q", "1", "-C", "2"]);
     const peer = await subscribed(broker);
     const messages = [1, 2, 3, 4, 5].map((packetId) =>
       peer.publishBytes("a", `${packetId}`, { qos: 1, packetId }),
     );
     peer.send(...messages);
-    expect(await outcome(program)).toMatchObject({ status: 0, stdout: "1\n2\n" });
+    expect(await ending).toMatchObject({ status: 0, stdout: "1\n2\n" });
     await broker.until("disconnect");
     expect(broker.all("puback").map(({ packetId }) => packetId)).toEqual([1, 2]);
   });
@@ -64,33 +65,33 @@ describe("ts-sub", () => {
 
   it("neither prints nor counts what -R and -T filter out", async () => {
     await using broker = await ScriptedBroker.start();
-    const program = sub(broker, ["-t", "#", "-R", "-T", "a/+/no", "-C", "2"]);
+    const ending = toItsEnd(broker, ["-t", "#", "-R", "-T", "a/+/no", "-C", "2"]);
     const peer = await subscribed(broker);
     peer.publish("a", "stale", { retain: true });
     peer.publish("a/b/no", "filtered");
     peer.publish("a", "one");
     peer.publish("a/b/yes", "two");
-    expect(await outcome(program)).toMatchObject({ status: 0, stdout: "one\ntwo\n" });
+    expect(await ending).toMatchObject({ status: 0, stdout: "one\ntwo\n" });
   });
 
   it("ends at the first live message with --retained-only", async () => {
     await using broker = await ScriptedBroker.start();
-    const program = sub(broker, ["-t", "#", "--retained-only"]);
+    const ending = toItsEnd(broker, ["-t", "#", "--retained-only"]);
     const peer = await subscribed(broker);
     peer.publish("a", "old", { retain: true });
     peer.publish("a", "new");
-    expect(await outcome(program)).toMatchObject({ status: 0, stdout: "old\n" });
+    expect(await ending).toMatchObject({ status: 0, stdout: "old\n" });
   });
 
   it("clears retained messages with --remove-retained, and waits until that is done", async () => {
     await using broker = await ScriptedBroker.start();
     const words = ["-t", "#", "--remove-retained", "--retained-only", "-T", "keep/#"];
-    const program = sub(broker, words);
+    const ending = toItsEnd(broker, words);
     const peer = await subscribed(broker);
     peer.publish("a", "old", { retain: true });
     peer.publish("keep/b", "old", { retain: true });
     peer.publish("c", "new");
-    expect(await outcome(program)).toMatchObject({ status: 0, stdout: "old\n" });
+    expect(await ending).toMatchObject({ status: 0, stdout: "old\n" });
     expect(broker.all("publish")).toMatchObject([
       { topic: "a", payload: "", qos: 1, retain: true },
     ]);
@@ -99,8 +100,8 @@ describe("ts-sub", () => {
 
   it("exits once subscribed with -E, -U included", async () => {
     await using broker = await ScriptedBroker.start();
-    const program = sub(broker, ["-t", "a", "-t", "b/#", "-q", "2", "-U", "c", "-E"]);
-    expect(await outcome(program)).toMatchObject({ status: 0, stdout: "", stderr: "" });
+    const ending = toItsEnd(broker, ["-t", "a", "-t", "b/#", "-q", "2", "-U", "c", "-E"]);
+    expect(await ending).toMatchObject({ status: 0, stdout: "", stderr: "" });
     expect(broker.all("subscribe")[0]?.subscriptions).toMatchObject([
       { filter: "a", qos: 2 },
       { filter: "b/#", qos: 2 },
@@ -161,15 +162,15 @@ describe.concurrent("ts-sub and time", () => {
 
   it("disconnects with the will after -W, and exits with 27", async () => {
     await using broker = await ScriptedBroker.start();
-    const program = sub(broker, ["-V", "5", "-i", "me", "-t", "a", "-W", "1"]);
-    expect(await outcome(program)).toMatchObject({ status: 27, stderr: "Timed out\n" });
+    const ending = toItsEnd(broker, ["-V", "5", "-i", "me", "-t", "a", "-W", "1"]);
+    expect(await ending).toMatchObject({ status: 27, stderr: "Timed out\n" });
     expect(broker.received.at(-1)).toMatchObject({ type: "disconnect", reasonCode: 4 });
   });
 
   it("exits with 255 when the broker has not answered by then", async () => {
     await using broker = await ScriptedBroker.start({ onConnect: () => undefined });
-    const program = sub(broker, ["-t", "a", "-W", "1"]);
-    expect(await outcome(program)).toMatchObject({ status: 255, stderr: "" });
+    const ending = toItsEnd(broker, ["-t", "a", "-W", "1"]);
+    expect(await ending).toMatchObject({ status: 255, stderr: "" });
   });
 });
 
@@ -227,9 +228,9 @@ describe("ts-sub and a broker that goes away", () => {
 
   it("does not fight over a session that another client has taken", async () => {
     await using broker = await ScriptedBroker.start();
-    const program = sub(broker, ["-V", "5", "-i", "me", "-t", "a"]);
+    const ending = toItsEnd(broker, ["-V", "5", "-i", "me", "-t", "a"]);
     (await subscribed(broker)).disconnect(0x8e);
-    expect(await outcome(program)).toMatchObject({
+    expect(await ending).toMatchObject({
       status: 0x8e,
       stderr: "Error: The broker ended the connection: Session taken over.\n",
     });
@@ -307,6 +308,11 @@ describe("ts-sub and its output", () => {
     expect(stdoutBytes.length).toBe(count * (payload.length + 1));
   });
 });
+
+/** Where it does not matter that it is a process. */
+function toItsEnd(broker: ScriptedBroker, words: readonly string[]): Promise<Outcome> {
+  return runOurs("ts-sub", [...broker.words, ...words]);
+}
 
 function sub(broker: ScriptedBroker, words: readonly string[]): Program {
   return startOurs("ts-sub", [...broker.words, ...words]);

@@ -6,6 +6,7 @@ import { describe, expect, it } from "vitest";
 import { Kept } from "../support/kept.ts";
 import { freePort, type RunningBroker, startBroker } from "../support/programs.ts";
 import type { RawClient } from "../support/raw-client.ts";
+import { sample } from "../support/set.ts";
 import { waitFor } from "../support/wait-for.ts";
 import { connected, publishBytes, readMessage, subscribe } from "../support/wire-client.ts";
 import { MIB, peakMemory, tellsProcesses } from "./process-state.ts";
@@ -22,7 +23,7 @@ const FLOOD_PAYLOAD = "x".repeat(20_000);
 
 if (DISKS.length === 0) console.warn("No disk can be filled here: disk-full tests do not run.");
 
-describe.each(DISKS)("A disk that is full, by $name,", (kind) => {
+describe.each(sample(DISKS, 2))("A disk that is full, by $name,", (kind) => {
   it("keeps back what needs it, and nothing else; then all goes on by itself", async () => {
     using disk = kind.open();
     const api = await freePort();
