@@ -35,6 +35,7 @@ import { archive } from "./native-archive.mjs";
 import { baseBinary, baseVersion, hostPlatform, makerBinary, PLATFORMS } from "./native-bases.mjs";
 import { rehearse } from "./native-caches.mjs";
 import { CACHE, nativeParts, partFile } from "./native-parts.mjs";
+import { deafen } from "./node-environment.mjs";
 import { unsignPe } from "./pe-unsign.mjs";
 import { asScript, NPM_FLAGS, ROOT, runNpm, SetupError, whyNotInstalled } from "./pinned-node.mjs";
 
@@ -46,14 +47,20 @@ const PKG = fileURLToPath(new URL("native-pkg.mjs", import.meta.url));
 /** The first is the file, the others are links to it. */
 const NAMES = ["ts-broker", "ts-pub", "ts-sub", "ts-rr"];
 
+/** An address for documents (RFC 5737), so that nobody's machine has it. */
+const NOWHERE = "192.0.2.1:9229";
+
 /**
  * What Node.js is told inside the file: to read no settings of OpenSSL's, which take time and which
- * the environment could name. Not --disable-sigusr1: it keeps the signal from ts-broker, too.
+ * the environment could name; and that its debugger listens where it cannot, for whoever asks for
+ * it by a signal before our code is there to say what that means. Not --disable-sigusr1: it keeps
+ * the signal from ts-broker, too.
  *
  * @param {Platform} platform
  */
 function nodeOptionsFor(platform) {
-  return [`--openssl-config=${platform.startsWith("win") ? "NUL" : "/dev/null"}`];
+  const none = platform.startsWith("win") ? "NUL" : "/dev/null";
+  return [`--openssl-config=${none}`, `--inspect-port=${NOWHERE}`];
 }
 
 async function main() {
@@ -128,7 +135,7 @@ async function make(platform, work, tools, parts) {
     cached.push(name);
   }
   writeFileSync(join(work, "main.js"), parts.main(cached));
-  const base = executable(join(work, `base-${platform}`), () => bare(baseBinary(platform)));
+  const base = executable(join(work, `base-${platform}`), () => deafen(bare(baseBinary(platform))));
   const output = join(work, `out-${platform}`);
   const [system = "", arch = ""] = platform.split("-");
   const nodeOptions = nodeOptionsFor(platform);

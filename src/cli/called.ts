@@ -78,11 +78,23 @@ export async function run(
     argv.splice(2, 1);
   }
   const { program, name } = called;
+  keepDebuggerOut(process, program);
   const { main } = await programs[program]!();
   // A single executable's command line is as it should be, and the broker's has the configuration.
   if (own !== undefined && program !== "ts-broker") entitle(process, name);
   nameProcess(process, name);
   return main(process, name);
+}
+
+/**
+ * At SIGUSR1 Node.js opens its debugger, to every process of this machine, unless the signal means
+ * something else: to clients its ordinary effect, as to mosquitto's, which is what is left behind
+ * by a listener that goes; to the broker nothing, until it is one that can do as it asks.
+ */
+function keepDebuggerOut(process: NodeJS.Process, program: ProgramName): void {
+  const ignore = (): void => undefined;
+  process.on("SIGUSR1", ignore);
+  if (program !== "ts-broker") process.off("SIGUSR1", ignore);
 }
 
 /** What a single executable says that does not know what it is. */

@@ -93,7 +93,8 @@ function certificateWords(verdict: TransportErrorCode, error: Error, host: strin
     case "certificateHostMismatch":
       return `the server's certificate is not for ${host}`;
     case "certificateUntrusted":
-      return `the server's certificate is not trusted: ${wordsOf(error)}`;
+      // Without Node's advice about its own options, which are none of ours.
+      return `the server's certificate is not trusted: ${wordsOf(error).replace(/; if .*$/, "")}`;
     default:
       return `the server's certificate is not right: ${wordsOf(error)}`;
   }

@@ -99,6 +99,20 @@ describe("a link", () => {
   });
 });
 
+describe.runIf(process.platform !== "win32")("SIGUSR1, by which Node.js opens its debugger", () => {
+  it.each<[OurProgram, ...string[]]>([
+    ["ts-pub", "-l"],
+    ["ts-sub"],
+    ["ts-rr", "-e", "b", "-m", "c"],
+  ])("ends %s, as it ends mosquitto's clients", async (name, ...words) => {
+    await using broker = await ScriptedBroker.start();
+    await using client = call(name, name, [...broker.words, "-t", "a", ...words]);
+    await broker.until("connect");
+    client.signal("SIGUSR1");
+    expect(await outcome(client)).toMatchObject({ signal: "SIGUSR1", stdout: "", stderr: "" });
+  });
+});
+
 function run(name: string, target: OurProgram, words: readonly string[]): Promise<Outcome> {
   return outcome(call(name, target, words));
 }

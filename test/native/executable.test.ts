@@ -2,6 +2,7 @@
 import {
   linkSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -10,6 +11,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { makeCertificates } from "../support/certificates.ts";
 import { find } from "../support/peers.ts";
 import { freePort, outcome, ROOT, start, untilListening } from "../support/programs.ts";
 import { waitFor } from "../support/wait-for.ts";
@@ -33,7 +35,7 @@ async function startBroker() {
 }
 
 /** A broker that keeps what it has in a file. */
-async function startStoring() {
+async function startStoring(env: Readonly<Record<string, string>> = {}) {
   const [port, store] = [await freePort(), mkdtempSync(join(directory, "store-"))];
   const conf = join(store, "conf");
   writeFileSync(
@@ -47,7 +49,7 @@ async function startStoring() {
       "",
     ].join("\n"),
   );
-  const program = start(join(BUILT, "ts-broker"), ["-c", conf]);
+  const program = start(join(BUILT, "ts-broker"), ["-c", conf], { env });
   await untilListening(program, port);
   return {
     program,
@@ -55,6 +57,21 @@ async function startStoring() {
     wal: join(store, "mosquitto.sqlite3-wal"),
     [Symbol.asyncDispose]: () => program[Symbol.asyncDispose](),
   };
+}
+
+/** Whether a process has a handler for the signal. */
+function catchesUsr1(pid: number): boolean {
+  const [, caught = "0"] = /^SigCgt:\s*(\w+)$/m.exec(ofProcess(pid, "status")) ?? [];
+  return (BigInt(`0x${caught}`) & (1n << 9n)) !== 0n;
+}
+
+/** A file in /proc; empty once it has ended. */
+function ofProcess(pid: number, file: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, "utf8");
+  } catch {
+    return "";
+  }
 }
 
 describe("the file", () => {
@@ -97,25 +114,91 @@ describe("the file", () => {
 });
 
 describe("what the environment tells Node.js", () => {
-  it.each([
-    ["NODE_OPTIONS", "--require=/none"],
-    ["NODE_OPTIONS", "--no-such-option"],
-    ["NODE_EXTRA_CA_CERTS", "/none"],
-    ["NODE_TLS_REJECT_UNAUTHORIZED", "0"],
-    ["NODE_ICU_DATA", "/none"],
-    ["NODE_PATH", "/none"],
-    ["OPENSSL_CONF", "/none"],
-    ["SSL_CERT_FILE", "/none"],
-  ])("is nothing to it: %s=%s", async (name, value) => {
-    const env = { [name]: value };
+  const proxy = { NODE_USE_ENV_PROXY: "1", HTTP_PROXY: "gar:bage", HTTPS_PROXY: "gar:bage" };
+  it.each<Record<string, string>>([
+    { NODE_OPTIONS: "--require=/none" },
+    { NODE_OPTIONS: "--no-such-option" },
+    { NODE_REPL_EXTERNAL_MODULE: "/none" },
+    { NODE_CHANNEL_FD: "abc", NODE_CHANNEL_SERIALIZATION_MODE: "x" },
+    { NODE_UNIQUE_ID: "1" },
+    { WATCH_REPORT_DEPENDENCIES: "1" },
+    { NODE_DEBUG: "net,tls,stream,timer,worker", NODE_DEBUG_NATIVE: "worker" },
+    { NODE_PENDING_DEPRECATION: "1", NODE_EXTRA_CA_CERTS: "/none" },
+    { NODE_TLS_REJECT_UNAUTHORIZED: "0" },
+    { NODE_ICU_DATA: "/none", NODE_PATH: "/none", OPENSSL_CONF: "/none", SSL_CERT_FILE: "/none" },
+    proxy,
+  ])("is nothing to it: %j", async (env) => {
+    await using broker = await startStoring(env);
+    const words = [...broker.way, "-t", "a", "-m", "b", "-r", "-q", "1"];
+    expect(await outcome(start(PUB, words, { env }))).toMatchObject({ status: 0, stderr: "" });
+    const got = start(join(BUILT, "ts-sub"), [...broker.way, "-t", "a", "-C", "1"], { env });
+    expect(await outcome(got)).toMatchObject({ status: 0, stdout: "b\n", stderr: "" });
+    // Nothing but lines of the log.
+    expect(broker.program.stderr).toMatch(/^(?:\d+: [^\n]*\n)+$/);
+  });
+
+  it("has it write nothing anywhere", async () => {
+    const folder = mkdtempSync(join(directory, "written-"));
+    const env = {
+      NODE_V8_COVERAGE: join(folder, "coverage"),
+      NODE_COMPILE_CACHE: join(folder, "cache"),
+      NODE_REDIRECT_WARNINGS: join(folder, "warnings"),
+      SSLKEYLOGFILE: join(folder, "keys"),
+    };
+    await using broker = await startStoring(env);
+    const words = [...broker.way, "-t", "a", "-m", "b"];
+    expect(await outcome(start(PUB, words, { env }))).toMatchObject({ status: 0, stderr: "" });
+    broker.program.signal("SIGTERM");
+    expect(await broker.program.untilExit()).toMatchObject({ status: 0 });
+    expect(readdirSync(folder)).toEqual([]);
+  });
+});
+
+describe("certificates", () => {
+  it.each([{}, { NODE_TLS_REJECT_UNAUTHORIZED: "0" }, { NODE_EXTRA_CA_CERTS: "/none" }])(
+    "are judged by our options alone, with %j",
+    async (env) => {
+      using made = makeCertificates();
+      const port = await freePort();
+      const conf = join(mkdtempSync(join(directory, "tls-")), "conf");
+      const files = [`certfile ${made.certificate("server")}`, `keyfile ${made.key("server")}`];
+      const lines = ["user root", "allow_anonymous true", `listener ${port} 127.0.0.1`, ...files];
+      writeFileSync(conf, `${lines.join("\n")}\n`);
+      await using broker = start(join(BUILT, "ts-broker"), ["-c", conf], { env });
+      await untilListening(broker, port);
+      const way = ["-h", "localhost", "-p", `${port}`, "-t", "a", "-m", "b"];
+      const trusting = start(PUB, [...way, "--cafile", made.ca], { env });
+      expect(await outcome(trusting)).toMatchObject({ status: 0, stderr: "" });
+      const untrusting = await outcome(start(PUB, [...way, "--tls-use-os-certs"], { env }));
+      expect(untrusting.status).not.toBe(0);
+      expect(untrusting.stderr).toMatch(
+        /^Error: [^\n]*TLS[^\n]*\nThe server's certificate is not trusted: [^;\n]+\.\n$/,
+      );
+    },
+  );
+});
+
+describe("the debugger of Node.js", () => {
+  it.each(["ts-broker", "ts-sub"] as const)("has no way in, however early: %s", async (name) => {
     const { broker, way } = await startBroker();
     await using _broker = broker;
-    const words = [...way, "-t", "a", "-m", "b"];
-    expect(await outcome(start(PUB, words, { env }))).toMatchObject({ status: 0, stderr: "" });
-    const port = await freePort();
-    await using bent = start(join(BUILT, "ts-broker"), ["-p", `${port}`], { env });
-    await bent.untilError(/ running\n/);
-    expect(bent.stderr).not.toMatch(/Warning: [^\d]|ExperimentalWarning/);
+    const words = name === "ts-broker" ? ["-p", `${await freePort()}`] : [...way, "-t", "a"];
+    await using program = start(join(BUILT, name), words);
+    const isUp = () => / running\n/.test(program.stderr) || /New client con/.test(broker.stderr);
+    // First by Node.js, from a moment on that is long before our code is there.
+    await waitFor("SIGUSR1 is caught", () => catchesUsr1(program.pid) || isUp());
+    program.signal("SIGUSR1");
+    await waitFor("it is up or gone", () => isUp() || program.ended !== undefined);
+    expect(program.stderr).not.toMatch(/Debugger listening/);
+  });
+
+  it("is not opened to a client that is at work, which ends", async () => {
+    const { broker, way } = await startBroker();
+    await using _broker = broker;
+    await using sub = start(join(BUILT, "ts-sub"), [...way, "-t", "a"]);
+    await broker.untilError(/New client connected/);
+    sub.signal("SIGUSR1");
+    expect(await outcome(sub)).toMatchObject({ signal: "SIGUSR1", stdout: "", stderr: "" });
   });
 });
 

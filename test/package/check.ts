@@ -9,11 +9,20 @@
  * afterwards; what it has fetched stays in node_modules/.cache. Every step has a time limit.
  */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { NPM_FLAGS } from "../../src/build/pinned-node.mjs";
-import { endAll, ROOT } from "../support/programs.ts";
+import { endAll, ROOT, start } from "../support/programs.ts";
+import { waitFor } from "../support/wait-for.ts";
 import { PACKED_BYTES_MAX, type Packed, troubleWith, UNPACKED_BYTES_MAX } from "./contents.ts";
 import { type Installed, tryPersistence, tryPrograms } from "./installed.ts";
 import { NODES, putNode } from "./nodes.ts";
@@ -61,6 +70,17 @@ function pack(npm: string, directory: string): string {
   const { filename, files, size, unpackedSize } = packed;
   console.log(`${filename}: ${size} bytes, ${unpackedSize} unpacked, ${files.length} files`);
   return join(directory, filename);
+}
+
+/** An npm that is killed while it packs leaves the checkout as it was. */
+async function packInVain(npm: string, directory: string): Promise<void> {
+  const texts = () =>
+    ["package.json", "README.md"].map((name) => readFileSync(join(ROOT, name), "utf8")).join();
+  const before = texts();
+  const packing = start(process.execPath, [npm, "pack", "--pack-destination", directory]);
+  await waitFor("npm packs", () => texts() !== before, { deadlineMs: STEP_MS });
+  packing.signal("SIGKILL");
+  await waitFor("all is as it was", () => texts() === before);
 }
 
 /** `npm install --global`, by that Node.js and without a network. */
@@ -137,6 +157,7 @@ function runCompiled(directory: string, node: string): void {
 
 async function main(scratch: string): Promise<void> {
   const npm = npmScript();
+  await packInVain(npm, scratch);
   const tarball = pack(npm, scratch);
 
   const project = join(scratch, "project");

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { stripped } from "../../src/build/pack.mjs";
+import { stripped, unlinked } from "../../src/build/pack.mjs";
 import { ROOT } from "../support/programs.ts";
 import { filesUnder } from "../support/sources.ts";
 import { CONTENTS, DECLARATIONS, troubleWith } from "./contents.ts";
@@ -76,5 +76,18 @@ describe("The package", () => {
     const unwanted = ["scripts", "dependencies", "devDependencies", "allowScripts", "overrides"];
     expect(Object.keys(packed).filter((key) => unwanted.includes(key))).toEqual([]);
     expect(packed).toMatchObject({ name: "ts-mqtt", bin: manifest.bin, exports: manifest.exports });
+  });
+
+  it("has a README whose links lead to what is in it", () => {
+    const readme = readFileSync(join(ROOT, "README.md"), "utf8");
+    const packed = unlinked(readme, manifest.files);
+    const targets = [...packed.matchAll(/\]\(([^)#\s]+)\)/g)].map(([, target]) => target!);
+    const isIn = (target: string) =>
+      CONTENTS.some((path) => path === target || path.startsWith(`${target}/`));
+    expect(targets.filter((target) => !/^https?:/.test(target) && !isIn(target))).toEqual([]);
+    expect(targets).toContain("man");
+    expect(unlinked("see [it](src/a.ts), [src/b.ts](src/b.ts), [x](#x)", [])).toBe(
+      "see it, `src/a.ts` in the sources, `src/b.ts` in the sources, [x](#x)",
+    );
   });
 });

@@ -18,11 +18,13 @@ function stage(words: { argv: readonly string[]; argv0?: string; execPath?: stri
     "ts-rr": as("rr"),
   };
   const stderr = new PassThrough();
-  const fake = {
+  const fake: NodeJS.Process = {
     platform: "none",
     argv0: words.argv[1],
     execPath: "/opt/file",
     stderr,
+    on: () => fake,
+    off: () => fake,
     ...words,
     argv: [...words.argv],
   } as unknown as NodeJS.Process;
