@@ -56,12 +56,8 @@ export function changelogText({ version, seconds }) {
   ]);
 }
 
-/**
- * @param {string} licence The project's own.
- * @param {readonly { name: string, licence: string, text: string }[]} bundled What is in the
- *   executable beside it.
- */
-export function copyrightText(licence, bundled) {
+/** @param {string} licence The project's own. */
+export function copyrightText(licence) {
   const [, copyright = "Copyright (c) The ts-mqtt authors"] =
     /^(Copyright .*)$/m.exec(licence) ?? [];
   return lines([
@@ -72,21 +68,12 @@ export function copyrightText(licence, bundled) {
     "",
     licence.trim(),
     "",
-    "Node.js, with V8, OpenSSL, SQLite and other libraries",
-    "=====================================================",
+    "What else is in the executable",
+    "==============================",
     "",
-    "The executable is Node.js with the program inside. Copyright Node.js contributors; see",
-    `/usr/share/doc/${PACKAGE}/nodejs-notices.gz for all of their licences.`,
-    ...bundled.flatMap(({ name, licence: kind, text }) => [
-      "",
-      name,
-      "=".repeat(name.length),
-      "",
-      `Licence: ${kind}`,
-      "",
-      // Debian has that text once for all packages.
-      /apache/i.test(kind) ? "See /usr/share/common-licenses/Apache-2.0." : text.trim(),
-    ]),
+    "It is Node.js with the programs inside, and with it V8, OpenSSL, SQLite and other libraries;",
+    "and there is code of packages from npm. Their copyrights and licences are in",
+    `/usr/share/doc/${PACKAGE}/LICENSES.gz, one after the other.`,
   ]);
 }
 

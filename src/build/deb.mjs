@@ -41,13 +41,11 @@ import {
   POSTRM,
   PRERM,
 } from "./deb-texts.mjs";
+import { LICENCES, licencesBeside } from "./licences.mjs";
 import { asScript, ROOT, SetupError } from "./pinned-node.mjs";
 
 /** Debian's names for ours. @type {Readonly<Record<string, string>>} */
 const ARCHITECTURES = { "linux-x64": "amd64", "linux-arm64": "arm64" };
-
-/** Packages whose code is in the executable. */
-const BUNDLED = ["chalk", "commander", "mqtt-packet", "ora", "prom-client", "socks", "ws"];
 
 /** The first revision of the package for a version. */
 const REVISION = `${VERSION}-1`;
@@ -116,11 +114,10 @@ function layOut(tree, executable, seconds) {
   }
   const doc = join(tree, "usr/share/doc", PACKAGE);
   const licence = readFileSync(join(ROOT, "LICENSE"), "utf8");
-  put(join(doc, "copyright"), copyrightText(licence, bundled()));
+  put(join(doc, "copyright"), copyrightText(licence));
   put(join(doc, "changelog.gz"), packed(readFileSync(join(ROOT, "CHANGELOG.md"))));
   put(join(doc, "changelog.Debian.gz"), packed(changelogText({ version: REVISION, seconds })));
-  const notices = nodeNotices();
-  if (notices !== undefined) put(join(doc, "nodejs-notices.gz"), packed(notices));
+  put(join(doc, `${LICENCES}.gz`), packed(readFileSync(licencesBeside(executable))));
   put(join(tree, "usr/share/lintian/overrides", PACKAGE), LINTIAN_OVERRIDES);
 }
 
@@ -205,28 +202,6 @@ function commitSeconds() {
   if (given !== undefined && /^\d+$/.test(given)) return Number(given);
   const words = ["log", "-1", "--format=%ct"];
   return Number(execFileSync("git", words, { cwd: ROOT, encoding: "utf8" }).trim());
-}
-
-/** The licences of what is bundled. */
-function bundled() {
-  return BUNDLED.map((name) => {
-    const folder = join(ROOT, "node_modules", name);
-    const file = readdirSync(folder).find((one) => /^licen[cs]e/i.test(one));
-    const { license } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
-    const text = file === undefined ? "" : readFileSync(join(folder, file), "utf8");
-    return { name, licence: String(license), text };
-  });
-}
-
-/** The licences of Node.js and what is in it; undefined where its package was never fetched. */
-function nodeNotices() {
-  const folder = join(ROOT, "node_modules", ".cache", "ts-mqtt");
-  if (!existsSync(folder)) return undefined;
-  const name = readdirSync(folder).find((one) => /^node-linux-.*\.tgz$/.test(one));
-  if (name === undefined) return undefined;
-  const words = ["-xzOf", join(folder, name), "package/LICENSE"];
-  const { status, stdout } = spawnSync("tar", words, { maxBuffer: 64 << 20 });
-  return status === 0 ? stdout : undefined;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -24,6 +24,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { itemsOf, placesBelow } from "../cli/install-layout.ts";
 import { renderFirstConfiguration } from "../options/render/first-configuration.ts";
+import { LICENCES, licencesBeside } from "./licences.mjs";
 import { asScript, ROOT, SetupError } from "./pinned-node.mjs";
 
 /** As in the Dockerfile. */
@@ -45,6 +46,7 @@ export function layOutImage(platform, given, folder = join(ROOT, "dist", "docker
   try {
     const root = join(fresh, "root");
     putPrograms(root, executable);
+    putCopy(licencesBeside(executable), join(root, "usr/share/doc/ts-mqtt", LICENCES), 0o644);
     for (const path of librariesOf(executable)) putCopy(path, join(root, path), 0o755);
     put(join(root, "etc/passwd"), `${USER}:x:${ID}:${ID}::${STATE}:/nonexistent\n`);
     put(join(root, "etc/group"), `${USER}:x:${ID}:\n`);

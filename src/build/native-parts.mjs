@@ -6,6 +6,7 @@
  * An asset is a function of one script, and may have V8's code cache beside it.
  */
 import { join } from "node:path";
+import { packagesIn } from "./licences.mjs";
 import { CACHE_SPARE } from "./native-align.mjs";
 import { bundleWithParts, divide, eagerCode, lateCode, modulesOf } from "./parts.mjs";
 
@@ -69,6 +70,7 @@ function asFunction(code) {
  * @property {(cached: readonly string[]) => string} main The main script, given which assets have a
  *   code cache.
  * @property {ReadonlyMap<string, string>} assets Texts of ASCII by name.
+ * @property {readonly import("./licences.mjs").Package[]} packages Those whose code is in them.
  */
 
 /**
@@ -96,5 +98,6 @@ export async function nativeParts(esbuild, options) {
     assets.set(path, asFunction(await lateCode(esbuild, modules, path, forAll)));
   }
   const entry = await eagerCode(esbuild, ENTRY, forAll, { late: [], shared: [] }, roots);
-  return { main: (cached) => loader(cached) + entry.replace(/^(?:#!.*\n)+/, ""), assets };
+  const packages = await packagesIn(esbuild, [ENTRY, STORE_WORKER.from], forAll);
+  return { main: (cached) => loader(cached) + entry.replace(/^(?:#!.*\n)+/, ""), assets, packages };
 }

@@ -29,10 +29,18 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { optionsFor } from "./build.mjs";
 import { isElf, stripElf } from "./elf-strip.mjs";
+import { LICENCES, licencesText } from "./licences.mjs";
 import { signMachO } from "./mach-o-signature.mjs";
 import { alignCaches, cacheAsset } from "./native-align.mjs";
 import { archive } from "./native-archive.mjs";
-import { baseBinary, baseVersion, hostPlatform, makerBinary, PLATFORMS } from "./native-bases.mjs";
+import {
+  baseBinary,
+  baseVersion,
+  hostPlatform,
+  licenceOfNode,
+  makerBinary,
+  PLATFORMS,
+} from "./native-bases.mjs";
 import { rehearse } from "./native-caches.mjs";
 import { CACHE, nativeParts, partFile } from "./native-parts.mjs";
 import { deafen } from "./node-environment.mjs";
@@ -143,6 +151,8 @@ async function make(platform, work, tools, parts) {
   if (caches.length > 0) change(output, (bytes) => alignCaches(bytes, caches));
   if (system === "macos") writeFileSync(output, signMachO(readFileSync(output), "ts-mqtt"));
   place(platform, output);
+  const licences = licencesText(parts.packages, { version, text: licenceOfNode(version) });
+  writeFileSync(join(NATIVE, platform, LICENCES), licences);
 }
 
 /** @param {string} path @param {() => Buffer} bytes */

@@ -1,7 +1,15 @@
 /** The Debian package and the container's image, made of a small stand-in for the executable. */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -9,13 +17,18 @@ import { buildDeb } from "../../src/build/deb.mjs";
 import { layOutImage } from "../../src/build/docker.mjs";
 import { find } from "../support/peers.ts";
 
-const STAND_IN = "/bin/true";
+/** With a file of licences beside it. */
+let standIn = "";
 /** What an image needs root for to be tried. */
 const canChroot = process.platform === "linux" && process.getuid?.() === 0;
 
 let folder = "";
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "ts-mqtt-packages-"));
+  mkdirSync(join(folder, "native"));
+  standIn = join(folder, "native", "ts-broker");
+  copyFileSync("/bin/true", standIn);
+  writeFileSync(join(folder, "native", "LICENSES"), "All of them.\n");
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -28,7 +41,7 @@ function run(command: string, ...words: string[]): string {
 describe.skipIf(find("dpkg-deb") === undefined)("the Debian package", () => {
   let path = "";
   beforeAll(() => {
-    path = buildDeb("linux-x64", STAND_IN, folder);
+    path = buildDeb("linux-x64", standIn, folder);
   });
 
   it("holds the programs, their pages, the unit and the configuration", () => {
@@ -41,6 +54,7 @@ describe.skipIf(find("dpkg-deb") === undefined)("the Debian package", () => {
       "-rw-r--r-- root/root .* ./etc/ts-broker/ts-broker.conf",
       "./lib/systemd/system/ts-broker.service",
       "./usr/share/bash-completion/completions/ts-pub",
+      "./usr/share/doc/ts-mqtt/LICENSES.gz",
     ]) {
       expect(listed).toMatch(new RegExp(`${wanted}$`, "m"));
     }
@@ -68,7 +82,7 @@ describe.skipIf(find("dpkg-deb") === undefined)("the Debian package", () => {
     const other = join(folder, "again");
     mkdirSync(other);
     const bytes = readFileSync(path);
-    expect(bytes.equals(readFileSync(buildDeb("linux-x64", STAND_IN, other)))).toBe(true);
+    expect(bytes.equals(readFileSync(buildDeb("linux-x64", standIn, other)))).toBe(true);
   });
 
   it.skipIf(find("lintian") === undefined)("gives lintian nothing to say", () => {
@@ -76,8 +90,12 @@ describe.skipIf(find("dpkg-deb") === undefined)("the Debian package", () => {
     expect(stdout).toBe("");
   });
 
+  it("is not made of an executable that has lost its licences", () => {
+    expect(() => buildDeb("linux-x64", "/bin/true", folder)).toThrow(/LICENSES is not there/);
+  });
+
   it("is for Debian's systems alone", () => {
-    expect(() => buildDeb("win-x64", STAND_IN, folder)).toThrow(/no Debian package for win-x64/);
+    expect(() => buildDeb("win-x64", standIn, folder)).toThrow(/no Debian package for win-x64/);
     expect(() => buildDeb("linux-x64", join(folder, "none"), folder)).toThrow(/build:native/);
   });
 });
@@ -92,7 +110,7 @@ describe.skipIf(process.platform !== "linux" || find("ldd") === undefined)("the 
       .split("\n")
       .filter((line) => line !== "");
   beforeAll(() => {
-    layOutImage("linux-x64", STAND_IN, join(folder, "image"));
+    layOutImage("linux-x64", standIn, join(folder, "image"));
   });
 
   it("copies what is there, and nothing from a network", () => {
