@@ -21,6 +21,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
+import { rootCertificates } from "node:tls";
 import { fileURLToPath } from "node:url";
 import { itemsOf, placesBelow } from "../cli/install-layout.ts";
 import { renderFirstConfiguration } from "../options/render/first-configuration.ts";
@@ -48,6 +49,8 @@ export function layOutImage(platform, given, folder = join(ROOT, "dist", "docker
     putPrograms(root, executable);
     putCopy(licencesBeside(executable), join(root, "usr/share/doc/ts-mqtt", LICENCES), 0o644);
     for (const path of librariesOf(executable)) putCopy(path, join(root, path), 0o755);
+    // Whom everybody trusts, for bridges over TLS: an image of nothing else has no system that says.
+    put(join(root, "etc/ssl/certs/ca-certificates.crt"), `${rootCertificates.join("\n")}\n`);
     put(join(root, "etc/passwd"), `${USER}:x:${ID}:${ID}::${STATE}:/nonexistent\n`);
     put(join(root, "etc/group"), `${USER}:x:${ID}:\n`);
     // Names of /etc/hosts first, which is where the other containers are.

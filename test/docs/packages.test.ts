@@ -1,6 +1,6 @@
 /** The Debian package and the container's image, made of a small stand-in for the executable. */
 import { spawnSync } from "node:child_process";
-import { createHash } from "node:crypto";
+import { createHash, X509Certificate } from "node:crypto";
 import {
   copyFileSync,
   existsSync,
@@ -138,6 +138,15 @@ describe.skipIf(process.platform !== "linux" || find("ldd") === undefined)("the 
     expect(all[at("HEALTHCHECK")]).toContain('"--health"');
     const user = readFileSync(join(folder, "image/root/etc/passwd"), "utf8");
     expect(user).toContain(`:${all[at("USER")]!.slice("USER ".length)}:`);
+  });
+
+  it("has the authorities that Node.js trusts, and all licences", () => {
+    const root = join(folder, "image/root");
+    const authorities = readFileSync(join(root, "etc/ssl/certs/ca-certificates.crt"), "utf8");
+    const certificates = authorities.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERT/g) ?? [];
+    expect(certificates.length).toBeGreaterThan(100);
+    expect(new X509Certificate(`${certificates.at(-1)!}IFICATE-----`).ca).toBe(true);
+    expect(readFileSync(join(root, "usr/share/doc/ts-mqtt/LICENSES"), "utf8")).not.toBe("");
   });
 
   it.skipIf(!canChroot)("has every library that its executable is linked with", () => {

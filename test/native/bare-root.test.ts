@@ -58,6 +58,18 @@ describe("in a root that holds nothing else", () => {
     expect(await outcome(got)).toMatchObject({ status: 0, stdout: `${port}\n`, stderr: "" });
   });
 
+  it("servers are trusted that the system's authorities vouch for, if it has any", async () => {
+    await using _broker = await startBroker();
+    const way = ["-h", "127.0.0.1", "-p", `${ports.get("tls")}`, "--tls-use-os-certs"];
+    const words = [...way, "-t", "a", "-m", "b"];
+    const without = await outcome(root.start("ts-pub", words));
+    expect(without.status).not.toBe(0);
+    expect(without.stderr).toMatch(/the system has no certificates of authorities/i);
+    using _certificates = root.file("/etc/ssl/certs/ca-certificates.crt", readFileSync(made.ca));
+    const trusting = await outcome(root.start("ts-pub", words));
+    expect(trusting).toMatchObject({ status: 0, stdout: "", stderr: "" });
+  });
+
   it("what the broker acknowledged outlives kill -9", async () => {
     const way = ["-h", "127.0.0.1", "-p", `${ports.get("mqtt")}`];
     {

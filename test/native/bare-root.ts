@@ -3,7 +3,15 @@
  * shell, no /proc, no /dev, no HOME and no /tmp. It is read-only but for one folder, /data.
  */
 import { execFileSync } from "node:child_process";
-import { copyFileSync, linkSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
+import {
+  copyFileSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { type OurProgram, type Program, start } from "../support/programs.ts";
@@ -40,6 +48,14 @@ export class BareRoot {
       mkdirSync(join(this.root, dirname(path)), { recursive: true });
       copyFileSync(realpathSync(path), join(this.root, path));
     }
+  }
+
+  /** Puts a file of the system's there, until it is disposed of. */
+  file(path: string, content: Buffer): Disposable {
+    const place = join(this.root, path);
+    mkdirSync(dirname(place), { recursive: true });
+    writeFileSync(place, content);
+    return { [Symbol.dispose]: () => rmSync(place) };
   }
 
   /** Starts a program in it, with an empty environment. */
