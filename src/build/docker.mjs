@@ -49,7 +49,7 @@ export function layOutImage(platform, given, folder = join(ROOT, "dist", "docker
     putPrograms(root, executable);
     putCopy(licencesBeside(executable), join(root, "usr/share/doc/ts-mqtt", LICENCES), 0o644);
     for (const path of librariesOf(executable)) putCopy(path, join(root, path), 0o755);
-    // Whom everybody trusts, for bridges over TLS: an image of nothing else has no system that says.
+    // For bridges over TLS: an image of nothing else has no system that says whom to trust.
     put(join(root, "etc/ssl/certs/ca-certificates.crt"), `${rootCertificates.join("\n")}\n`);
     put(join(root, "etc/passwd"), `${USER}:x:${ID}:${ID}::${STATE}:/nonexistent\n`);
     put(join(root, "etc/group"), `${USER}:x:${ID}:\n`);

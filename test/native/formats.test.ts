@@ -77,11 +77,17 @@ describe("for Linux on ARM", () => {
     expect(bytes.readUInt16LE(18)).toBe(0xb7);
   });
 
-  it.skipIf(qemu === undefined)("publishes, on an emulated processor", async () => {
-    await using broker = await startBroker();
-    const program = join(NATIVE, "linux-arm64/ts-pub");
-    const words = ["-L", "/usr/aarch64-linux-gnu", program, "-p", `${broker.port}`];
-    const published = start(qemu, [...words, "-t", "a", "-m", "b", "-q", "1"]);
-    expect(await outcome(published)).toMatchObject({ status: 0, stdout: "", stderr: "" });
-  });
+  it.skipIf(qemu === undefined)(
+    "publishes, on an emulated processor",
+    async () => {
+      await using broker = await startBroker();
+      const program = join(NATIVE, "linux-arm64/ts-pub");
+      const words = ["-L", "/usr/aarch64-linux-gnu", program, "-p", `${broker.port}`];
+      const published = start(qemu, [...words, "-t", "a", "-m", "b", "-q", "1"]);
+      // Instruction by instruction, and everything behind it for the first time.
+      const ended = await outcome(published, { deadlineMs: 120_000 });
+      expect(ended).toMatchObject({ status: 0, stdout: "", stderr: "" });
+    },
+    180_000,
+  );
 });
