@@ -6,6 +6,8 @@
  * outlives the turn calls `own` first, and what is to stay calls `keep`, so that a small message
  * never holds a large buffer for long.
  */
+
+import type { OutBuffer } from "../core/base/out-buffer.ts";
 import { Slab } from "../core/base/slab.ts";
 import type { Qos } from "../core/codec/packets.ts";
 import type { StoreId } from "./durable/restored.ts";
@@ -29,6 +31,28 @@ export interface Topic {
   readonly bytes: Buffer;
 }
 
+/**
+ * A topic that stays: its UTF-8 is made when it is asked for, which is seldom. A buffer of its own
+ * would be some 300 bytes beside what it says.
+ */
+class KeptTopic implements Topic {
+  readonly name: string;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  get bytes(): Buffer {
+    return Buffer.from(this.name);
+  }
+}
+
+/**
+ * Bytes up to which a payload that is kept is a string, a character a byte: for the same reason.
+ * Longer ones stay out of V8's heap, which has a limit of its own.
+ */
+const TEXT_BYTES_MAX = 256;
+
 /** More than such sums are off by, and far less than anybody measures. */
 const HAIR_MS = 0.001;
 
@@ -49,8 +73,10 @@ export class Message {
   readonly expiresAt: number;
   /** Packet identifier of its PUBLISH, which the database keeps; 0 at QoS 0. */
   readonly sourcePacketId: number;
+  /** What the payload is part of; null where it is `text`. */
+  private chunk: Buffer | null;
+  private text = "";
   /** The payload is `bytes[start, end)`. */
-  bytes: Buffer;
   start: number;
   end: number;
   /** Sessions and retained messages that hold on to it; `Kept` counts by it. */
@@ -82,7 +108,7 @@ export class Message {
     sourcePacketId: number,
   ) {
     this.topic = topic;
-    this.bytes = bytes;
+    this.chunk = bytes;
     this.start = start;
     this.end = end;
     this.qos = qos;
@@ -93,13 +119,24 @@ export class Message {
     this.sourcePacketId = sourcePacketId;
   }
 
+  /** Made anew with each call where the message is kept and small. */
+  get bytes(): Buffer {
+    return this.chunk ?? Buffer.from(this.text, "latin1");
+  }
+
+  /** Writes the payload. */
+  appendTo(out: OutBuffer): void {
+    if (this.chunk !== null) out.append(this.chunk, this.start, this.end);
+    else out.appendLatin1(this.text);
+  }
+
   get payloadSize(): number {
     return this.end - this.start;
   }
 
   /** Bytes it takes while it is held: topic and properties can be larger than the payload. */
   get size(): number {
-    return this.payloadSize + this.topic.bytes.length + this.properties.length;
+    return this.payloadSize + Buffer.byteLength(this.topic.name) + this.properties.length;
   }
 
   /** Whether its time is over [MQTT5-3.3.2-5]. */
@@ -115,12 +152,13 @@ export class Message {
 
   /** Copies the payload out of the chunk it came in: the message is to outlive the turn. */
   own(): void {
-    if (this.owned) return;
+    const { chunk } = this;
+    if (this.owned || chunk === null) return;
     this.owned = true;
     const size = this.end - this.start;
-    if (size === this.bytes.length) return;
-    const at = COPIES.put(this.bytes, this.start, this.end);
-    this.bytes = COPIES.bytes;
+    if (size === chunk.length) return;
+    const at = COPIES.put(chunk, this.start, this.end);
+    this.chunk = COPIES.bytes;
     this.start = at;
     this.end = at + size;
   }
@@ -131,12 +169,17 @@ export class Message {
    * to when the others are long gone.
    */
   keep(): void {
-    if (this.kept) return;
+    const { chunk } = this;
+    if (this.kept || chunk === null) return;
     this.kept = true;
     this.owned = true;
-    const { name, bytes } = this.topic;
-    this.topic = { name, bytes };
-    this.bytes = exactCopy(this.bytes, this.start, this.end);
+    this.topic = new KeptTopic(this.topic.name);
+    if (this.payloadSize <= TEXT_BYTES_MAX) {
+      this.text = chunk.toString("latin1", this.start, this.end);
+      this.chunk = null;
+    } else {
+      this.chunk = exactCopy(chunk, this.start, this.end);
+    }
     this.end -= this.start;
     this.start = 0;
     if (this.properties.length > 0) {

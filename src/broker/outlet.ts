@@ -135,7 +135,7 @@ export class Outlet {
     const headerSize = 1 + varintSize(bodySize) + bodySize - payloadSize;
     const at = out.reserve(headerSize);
     writePublishStart(out.bytes, at, head, bodySize, topic, packetId);
-    out.append(message.bytes, message.start, message.end);
+    message.appendTo(out);
     this.countPublish(headerSize + payloadSize, payloadSize);
     if (this.watched !== null) this.watched.onSent(message);
     if (this.broker.log.debug)
@@ -240,7 +240,7 @@ export class Outlet {
     let at = writePublishStart(bytes, start, head, bodySize, topic, packetId);
     at = writeVarint(bytes, at, propertiesSize);
     at = this.writeMessageProperties(bytes, at, message, alias, identifier);
-    out.append(message.bytes, message.start, message.end);
+    message.appendTo(out);
     this.countPublish(headerSize + payloadSize, payloadSize);
     if (this.watched !== null) this.watched.onSent(message);
     if (this.broker.log.debug)

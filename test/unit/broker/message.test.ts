@@ -5,6 +5,7 @@ import {
   madeMessage,
   NO_PROPERTY_BYTES,
 } from "../../../src/broker/message.ts";
+import { BufferPool, OutBuffer } from "../../../src/core/base/out-buffer.ts";
 
 const CHUNK = Buffer.from("..payload..");
 
@@ -33,23 +34,47 @@ describe("Message", () => {
     expect(made.bytes).toBe(whole);
   });
 
-  it("shares memory with nothing once it is kept, nor holds the route it took", () => {
+  it.each([
+    ["small", "payload"],
+    ["large", "x".repeat(1_000)],
+  ])("shares memory with nothing once it is kept, %s", (_, text) => {
     const route = { name: "t", bytes: Buffer.from("t"), direct: ["a session"] };
-    const none = NO_PROPERTY_BYTES;
     const list = Buffer.from([1, 1]);
-    const message = new Message(route, CHUNK, 2, 9, 1, true, BROKER_SOURCE, list, 0, 0);
+    const chunk = Buffer.from(`..${text}..`);
+    const end = chunk.length - 2;
+    const message = new Message(route, chunk, 2, end, 1, true, BROKER_SOURCE, list, 0, 0);
     message.own();
     message.keep();
-    expect(payload(message)).toBe("payload");
-    expect(message.bytes.buffer.byteLength).toBe(7);
+    message.keep();
+    message.own();
+    chunk.fill("-");
+    expect(payload(message)).toBe(text);
+    expect(message.payloadSize).toBe(end - 2);
     expect(message.properties).toEqual(list);
     expect(message.properties.buffer.byteLength).toBe(2);
-    expect(message.topic).toEqual({ name: "t", bytes: Buffer.from("t") });
-    const { bytes } = message;
-    message.keep();
-    message.own();
-    expect(message.bytes).toBe(bytes);
-    const empty = new Message(route, CHUNK, 2, 2, 1, true, BROKER_SOURCE, none, 0, 0);
+    expect(message.topic).not.toHaveProperty("direct");
+    expect([message.topic.name, message.topic.bytes]).toEqual(["t", Buffer.from("t")]);
+  });
+
+  it("is written as it came, kept or not, whatever its bytes are", () => {
+    const all = Buffer.from(Array.from({ length: 256 }, (_, i) => i));
+    const chunk = Buffer.concat([CHUNK, all, CHUNK]);
+    const [start, end] = [CHUNK.length, CHUNK.length + 256];
+    const none = NO_PROPERTY_BYTES;
+    for (const keep of [false, true]) {
+      const topic = { name: "t", bytes: Buffer.from("t") };
+      const message = new Message(topic, chunk, start, end, 1, true, BROKER_SOURCE, none, 0, 0);
+      if (keep) message.keep();
+      const out = new OutBuffer(new BufferPool());
+      message.appendTo(out);
+      expect(out.take()).toEqual(all);
+    }
+  });
+
+  it("may be kept with nothing in it", () => {
+    const topic = { name: "t", bytes: Buffer.from("t") };
+    const none = NO_PROPERTY_BYTES;
+    const empty = new Message(topic, CHUNK, 2, 2, 1, true, BROKER_SOURCE, none, 0, 0);
     empty.keep();
     expect([payload(empty), empty.properties]).toEqual(["", none]);
   });

@@ -51,7 +51,6 @@ describe("Retained", () => {
     retained.put(one);
     chunk.fill(0);
     expect(one.bytes.toString()).toBe("payload");
-    expect(one.bytes.buffer.byteLength).toBe(7);
   });
 });
 
