@@ -54,8 +54,8 @@ function takeMember(
 ): Subscription | undefined {
   const { access } = broker;
   if (access === null) return share.take();
-  broker.work.steps += share.size;
   for (let left = share.size; left > 0; left--) {
+    broker.work.steps++;
     const member = share.take()!;
     if (access.mayReceive(member.session.source, name)) return member;
   }

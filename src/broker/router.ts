@@ -240,12 +240,13 @@ export class Router {
     work.steps += steps + direct.length;
     route.isTooDear = steps > routeStepsMax;
     route.runMax = Math.ceil(turnStepsMax / (direct.length + shares.length));
-    const once = isDistinct(direct) ? direct : onceForBridges(direct);
+    const distinct = isDistinct(direct);
+    const once = distinct ? direct : onceForBridges(direct);
     // Some would be worse than none: nobody could tell who has got it.
     route.direct = route.isTooDear ? [] : once;
     route.shares = route.isTooDear ? [] : shares;
     route.isMatched = isMatched && !route.isTooDear;
-    route.distinct = isDistinct(once);
+    route.distinct = distinct || isDistinct(once);
     route.generation = this.generation;
     return route;
   }
@@ -318,6 +319,7 @@ function notATopic(name: string): ProtocolError {
 }
 
 function isDistinct(direct: readonly Subscription[]): boolean {
+  if (direct.length < 2) return true;
   return new Set(direct.map(({ session }) => session)).size === direct.length;
 }
 

@@ -326,6 +326,19 @@ describe("What one connection causes in a turn", () => {
     expect(reader.closed).toBe(true);
   });
 
+  it("counts of a share who is asked whether it may have a message, not everybody", () => {
+    const access = { mayPublish: () => true, mayReceive: () => true };
+    const world = new BrokerWorld({ parts: { access } });
+    const members = Array.from({ length: 100 }, () => world.client());
+    for (const member of members) member.subscribe("$share/g/t", 1);
+    const writer = world.client();
+    writer.publish("t", "first");
+    const before = world.broker.work.steps;
+    writer.publish("t", "second");
+    expect(world.broker.work.steps - before).toBeLessThan(10);
+    expect(members.flatMap((member) => member.takePayloads())).toEqual(["first", "second"]);
+  });
+
   it("counts runs for those who cannot take them as they came", () => {
     const { world, reader, writer } = sharing(6);
     // A subscription identifier goes into each message.

@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Share } from "../../../../src/core/topic/share.ts";
 
@@ -52,6 +53,35 @@ describe("Share", () => {
     expect([share.size, share.take()]).toEqual([0, undefined]);
     share.put("c", undefined);
     expect(turns(share, 2)).toBe("cc");
+  });
+
+  it("keeps order and turn as a list does, whoever comes and leaves", () => {
+    const step = fc.record({ who: fc.nat(40), does: fc.constantFrom("come", "leave", "take") });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 400 }), (steps) => {
+        const share = new Share<number>("g");
+        const list: number[] = [];
+        let next = 0;
+        for (const { who, does } of steps) {
+          const place = list.indexOf(who);
+          if (does === "come" && place < 0) {
+            share.put(who, undefined);
+            list.push(who);
+          } else if (does === "leave") {
+            share.remove(who);
+            if (place >= 0) list.splice(place, 1);
+            if (place >= 0 && place < next) next--;
+          } else if (does === "take" && list.length === 0) {
+            expect(share.take()).toBeUndefined();
+          } else if (does === "take") {
+            if (next >= list.length) next = 0;
+            expect(share.take()).toBe(list[next++]);
+          }
+          expect(share.size).toBe(list.length);
+        }
+        expect(share.values()).toEqual(list);
+      }),
+    );
   });
 });
 
