@@ -33,10 +33,12 @@ export interface Running {
   /** Where subscribers are. */
   readonly subscribersPort: number;
   readonly pids: readonly number[];
+  /** What it, or the first of two, has written to standard output so far. */
+  stdout(): string;
   stop(): Promise<void>;
 }
 
-const BUNDLE = join(ROOT, "dist", "ts-broker.cjs");
+export const BUNDLE = join(ROOT, "dist", "ts-broker.cjs");
 
 /** The first is what the others are compared with. */
 export const BROKERS: readonly Broker[] = [
@@ -109,7 +111,8 @@ export async function run(broker: Broker, cores: number, flow: Wanted): Promise<
   const far = await runOne(broker, cores, flow, []);
   const { port, program } = far;
   if (flow.bridged === "") {
-    return { port, subscribersPort: port, pids: [program.pid], stop: () => end(far) };
+    const stdout = () => program.stdout;
+    return { port, subscribersPort: port, pids: [program.pid], stdout, stop: () => end(far) };
   }
   const near = await runOne(broker, cores, flow, bridgeLines(port, flow.bridged)).catch(
     async (error: unknown) => {
@@ -130,10 +133,15 @@ export async function run(broker: Broker, cores: number, flow: Wanted): Promise<
   const isIn = flow.bridged.includes(" in ");
   const [first, last] = isIn ? [far, near] : [near, far];
   const pids = [first.program.pid, last.program.pid];
-  return { port: first.port, subscribersPort: last.port, pids, stop };
+  const stdout = () => first.program.stdout;
+  return { port: first.port, subscribersPort: last.port, pids, stdout, stop };
 }
 
-type Wanted = Pick<Flow, "isSecured" | "over" | "bridged">;
+/** What it is asked to be like. */
+export type Wanted = Pick<Flow, "isSecured" | "over" | "bridged">;
+
+/** One broker that everybody may use, over TCP. */
+export const PLAIN: Wanted = { isSecured: false, over: "tcp", bridged: "" };
 
 interface One {
   readonly port: number;
@@ -161,6 +169,9 @@ async function runOne(
     // mosquitto 2.0 does not start for WebSocket alone.
     ...(over === "websockets" ? [`listener ${await freePort()} 127.0.0.1`] : []),
     "max_queued_messages 0",
+    // Whoever reads a line for each connection may not keep up, and would be measured, too.
+    "log_type error",
+    "log_type warning",
     ...(broker.isDurable ? kept : []),
     ...more,
   ];

@@ -14,7 +14,7 @@ import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { writePacket } from "../../src/core/codec/general.ts";
 import { endAll, outcome, start } from "../support/programs.ts";
-import { BROKERS, LOGIN, onCore, type Running, run } from "./brokers.ts";
+import { BROKERS, LOGIN, onCore, PLAIN, type Running, run } from "./brokers.ts";
 import { compileLoad, type Measured } from "./measure.ts";
 
 /** Milliseconds between two bursts of logins. */
@@ -30,7 +30,7 @@ async function main({ rate, seconds, names }: Wanted): Promise<void> {
   const cores = availableParallelism();
   const mqload = await compileLoad();
   for (const broker of BROKERS.filter(({ name, missing }) => !missing && names.includes(name))) {
-    const running = await run(broker, cores, { isSecured: true, over: "tcp", bridged: "" });
+    const running = await run(broker, cores, { ...PLAIN, isSecured: true });
     try {
       const pair = (s: number) => converse(mqload, running, cores, s);
       await pair(1);

@@ -17,7 +17,12 @@ export interface Measured {
   readonly cpuUsPerMessage: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
+  readonly longestMs: number;
+  /** How long after its time a message left at most, where the rate was given. */
+  readonly lateMs: number;
   readonly rssGrownKib: number;
+  /** Without the pages of files. */
+  readonly anonGrownKib: number;
   readonly received: number;
 }
 
@@ -25,7 +30,7 @@ export interface Conditions {
   /** Seconds of each timed measurement. */
   readonly seconds: number;
   readonly cores: number;
-  /** The compiled load generator. */
+  /** The compiled load generator, from compileLoad. */
   readonly mqload: string;
 }
 
@@ -34,6 +39,7 @@ export type Result = Measured | { readonly failed: string };
 
 const FIRST_COUNT = 2_000;
 const COUNT_MAX = 5_000_000;
+/** Beyond the time that a measurement is to take. */
 const DEADLINE_SECONDS = 30;
 
 /**
@@ -59,26 +65,38 @@ export async function measure(flow: Flow, broker: Broker, conditions: Conditions
       if (flow.tells !== "memory") await load(flow, flow.count / 4, running, conditions);
       return await load(flow, flow.count, running, conditions);
     }
-    let count = Math.ceil(FIRST_COUNT / flow.fan);
-    for (const share of [1 / 3, 1]) {
-      const trial = await load(flow, count, running, conditions);
-      if ("failed" in trial) return trial;
-      const fitting = (trial.perSecond / flow.fan) * conditions.seconds * share;
-      count = Math.min(COUNT_MAX, Math.max(count, Math.ceil(fitting)));
-    }
-    return await load(flow, count, running, conditions);
+    return await measureTimed(flow, running, conditions);
   } finally {
     await running.stop();
   }
 }
 
-async function load(
+/** As many messages as fit the time, as fast as they go, through a broker that runs. */
+export async function measureTimed(
+  flow: Flow,
+  running: Running,
+  conditions: Conditions,
+): Promise<Result> {
+  let count = Math.ceil(FIRST_COUNT / flow.fan);
+  for (const share of [1 / 3, 1]) {
+    const trial = await load(flow, count, running, conditions);
+    if ("failed" in trial) return trial;
+    const fitting = (trial.perSecond / flow.fan) * conditions.seconds * share;
+    count = Math.min(COUNT_MAX, Math.max(count, Math.ceil(fitting)));
+  }
+  return load(flow, count, running, conditions);
+}
+
+/** @param more Words for mqload beside the flow's. */
+export async function load(
   flow: Flow,
   count: number,
   { port, subscribersPort, pids }: Running,
-  { cores, mqload }: Conditions,
+  { seconds, cores, mqload }: Conditions,
+  ...more: readonly string[]
 ): Promise<Result> {
-  const common = ["-n", count, "-p", port, "-b", pids.join(), "-T", DEADLINE_SECONDS].map(String);
+  const deadline = seconds + DEADLINE_SECONDS;
+  const common = ["-n", count, "-p", port, "-b", pids.join(), "-T", deadline].map(String);
   const far = flow.bridged === "" ? [] : ["-r", String(subscribersPort)];
   const login = flow.isSecured ? ["-u", `${LOGIN.username}:${LOGIN.password}`] : [];
   const [command, ...words] = [
@@ -88,10 +106,11 @@ async function load(
     ...login,
     ...far,
     ...common,
+    ...more,
   ];
   const program = start(command, words);
   const { status, stdout, stderr } = await outcome(program, {
-    deadlineMs: (DEADLINE_SECONDS + 10) * 1000,
+    deadlineMs: (deadline + 10) * 1000,
   });
   if (status !== 0) return { failed: stderr.trim().replace(/^mqload: /, "") };
   return JSON.parse(stdout) as Measured;

@@ -1,7 +1,8 @@
 /* mqload: a single-threaded load generator for MQTT 3.1.1 and 5.0 brokers on loopback.
  *
  * It is cheap on purpose (packets built in place, batched writes, epoll), so that the broker is
- * what is measured. Every mode is closed-loop, bounded in count and time, and counts what arrives.
+ * what is measured. Every mode is bounded in count and time, and counts what arrives. All are
+ * closed-loop, but a flow with -R.
  *
  *   mqload flow   -P pubs -S subs [-t one|pair|fanin] [-q qos] [-s size] [-n total] [-w window]
  *   mqload conns  -n connections      connect, subscribe, hold: memory of idle connections
@@ -10,7 +11,13 @@
  *   mqload keep   -n topics [-s size] as retain, but the publishing is measured and nothing drains
  *   mqload queue  -n messages         a session goes offline, n QoS 1 messages queue, it drains
  *   mqload store  -n messages         as queue, but the queueing is measured and nothing drains
+ *   mqload grow   -t exact|wild|share|retain -n size [-S subs] [-q qos] [-m messages]
+ *                                     what each costs when there are so many of them;
+ *                                     the deadline is each phase's
  *
+ * -R RATE has a flow publish so many messages a second, evenly from all publishers, whatever comes
+ * back: a message that is late for its time counts in lateMs, and it ends a second after the last
+ * arrival where not all arrive.
  * -d makes the subscribers of a flow sessions that outlive their connections.
  * -L speaks TLS (built with -DWITH_TLS -lssl -lcrypto), whatever certificate the broker shows.
  * -W speaks WebSocket, each packet in a frame of its own, as most clients do.
@@ -20,8 +27,10 @@
  * Common: -p port  -5 (MQTT 5)  -T deadline in seconds
  *         -b pids of the brokers, with commas (for their CPU and memory)
  *
- * One JSON object on stdout. In retain and queue, time and CPU are of the drain alone.
- * Exit status: 0 all that was sent was received; 1 something was lost or late; 2 misused, refused.
+ * One JSON object on stdout, from grow one for each of its phases, which its mode names. In retain
+ * and queue, time and CPU are of the drain alone.
+ * Exit status: 0 all that was sent was received, or -R; 1 something was lost or late; 2 misused,
+ * refused.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -60,19 +69,19 @@ typedef struct {
 
 typedef struct {
   uint64_t cpu_ns;
-  long rss_kib;
+  long rss_kib, anon_kib;
 } Usage;
 
-enum { READ_CHUNK = 262144, OUT_MAX = 65536, BURST = 64 };
+enum { READ_CHUNK = 262144, OUT_MAX = 65536, BURST = 64, TICK_NS = 250000 };
 
 static const char *mode, *topology = "one", *password;
 static char *user;
 static const char *published_below = "bench/", *subscribed_below = "bench/";
 static int port = 1883, remote_port, v5, qos, size = 64, window = 1000, publishers = 1, subscribers = 1;
 static int broker_pids[4], broker_count, epoll_fd, ready, is_durable, is_secure, is_web_socket;
-static long total = 100000;
-static double deadline = 60;
-static uint64_t started, received, sent_total, acked_total, expected;
+static long total = 100000, messages = 200000;
+static double deadline = 60, rate;
+static uint64_t started, received, sent_total, acked_total, expected, longest_ns, late_ns, last_ns;
 static uint32_t histogram[64 * 32]; /* delays: 32 steps to each power of two of nanoseconds */
 
 static uint64_t now_ns(void) {
@@ -344,6 +353,7 @@ static void record(uint64_t ns) {
   int power = ns ? 63 - __builtin_clzll(ns) : 0;
   int step = power >= 5 ? (ns >> (power - 5)) & 31 : 0;
   histogram[power * 32 + step]++;
+  if (ns > longest_ns) longest_ns = ns;
 }
 
 static double percentile_ms(double share) {
@@ -376,6 +386,7 @@ static void on_publish(Conn *c, uint8_t head, const uint8_t *body, size_t length
     uint64_t sent_at, now = now_ns();
     memcpy(&sent_at, body + at, 8);
     if (now > sent_at) record(now - sent_at);
+    last_ns = now;
   }
   received++;
   if (of_qos == 1) put_ack(c, 0x40, packet_id);
@@ -406,7 +417,8 @@ static void on_packet(Conn *c, uint8_t head, const uint8_t *body, size_t length)
     case 6: /* PUBREL */
       put_ack(c, 0x70, body);
       break;
-    case 9: /* SUBACK */
+    case 9:  /* SUBACK */
+    case 11: /* UNSUBACK */
       ready++;
       break;
     case 14: /* DISCONNECT */
@@ -447,9 +459,10 @@ static void on_readable(Conn *c) {
 
 /* ---- the world ---- */
 
-static void turn(int wait_ms) {
+static void turn_ns(long wait_ns) {
   static struct epoll_event events[1024];
-  int count = epoll_wait(epoll_fd, events, 1024, wait_ms);
+  struct timespec wait = {wait_ns / 1000000000, wait_ns % 1000000000};
+  int count = epoll_pwait2(epoll_fd, events, 1024, &wait, NULL);
   for (int i = 0; i < count; i++) {
     Conn *c = events[i].data.ptr;
     if (events[i].events & EPOLLOUT) flush_out(c);
@@ -461,6 +474,8 @@ static void turn(int wait_ms) {
     exit(1);
   }
 }
+
+static void turn(int wait_ms) { turn_ns(wait_ms * 1000000l); }
 
 /* Subscribers may have a broker of their own. */
 static int port_of(const Conn *c) { return remote_port && !c->is_publisher ? remote_port : port; }
@@ -506,19 +521,22 @@ static void add_usage(Usage *u, int pid) {
   if (threads) closedir(threads);
   snprintf(path, sizeof path, "/proc/%d/statm", pid);
   FILE *file = fopen(path, "r");
-  long pages = 0;
-  if (file && fscanf(file, "%*d %ld", &pages) == 1) u->rss_kib += pages * (sysconf(_SC_PAGESIZE) / 1024);
+  long pages = 0, shared = 0, page_kib = sysconf(_SC_PAGESIZE) / 1024;
+  if (file && fscanf(file, "%*d %ld %ld", &pages, &shared) == 2) {
+    u->rss_kib += pages * page_kib;
+    u->anon_kib += (pages - shared) * page_kib;
+  }
   if (file) fclose(file);
 }
 
 /* Of all brokers together. */
 static Usage usage(void) {
-  Usage u = {0, 0};
+  Usage u = {0, 0, 0};
   for (int i = 0; i < broker_count; i++) add_usage(&u, broker_pids[i]);
   return u;
 }
 
-static void report(double seconds, uint64_t messages, Usage before) {
+static void report(double seconds, uint64_t count, Usage before) {
   Usage after = usage();
   double cpu_us = (after.cpu_ns - before.cpu_ns) / 1e3;
   struct rusage own;
@@ -527,12 +545,13 @@ static void report(double seconds, uint64_t messages, Usage before) {
                        (own.ru_utime.tv_usec + own.ru_stime.tv_usec) / 1e6;
   printf("{\"mode\":\"%s\",\"pubs\":%d,\"subs\":%d,\"topology\":\"%s\",\"qos\":%d,\"size\":%d,"
          "\"mqtt\":%d,\"seconds\":%.4f,\"sent\":%lu,\"received\":%lu,\"perSecond\":%.0f,"
-         "\"p50Ms\":%.4f,\"p99Ms\":%.4f,\"cpuUsPerMessage\":%.4f,\"cpuSeconds\":%.4f,"
-         "\"rssKib\":%ld,\"rssGrownKib\":%ld,\"generatorCpuSeconds\":%.3f}\n",
+         "\"p50Ms\":%.4f,\"p99Ms\":%.4f,\"longestMs\":%.4f,\"lateMs\":%.4f,"
+         "\"cpuUsPerMessage\":%.4f,\"cpuSeconds\":%.4f,\"rssKib\":%ld,\"rssGrownKib\":%ld,"
+         "\"anonGrownKib\":%ld,\"generatorCpuSeconds\":%.3f}\n",
          mode, publishers, subscribers, topology, qos, size, v5 ? 5 : 4, seconds, sent_total,
-         received, messages / seconds, percentile_ms(.5), percentile_ms(.99),
-         messages ? cpu_us / messages : 0, cpu_us / 1e6, after.rss_kib,
-         after.rss_kib - before.rss_kib, own_seconds);
+         received, count / seconds, percentile_ms(.5), percentile_ms(.99), longest_ns / 1e6,
+         late_ns / 1e6, count ? cpu_us / count : 0, cpu_us / 1e6, after.rss_kib,
+         after.rss_kib - before.rss_kib, after.anon_kib - before.anon_kib, own_seconds);
 }
 
 /* ---- modes ---- */
@@ -546,23 +565,43 @@ static void name_topic(Conn *c, int index) {
   else snprintf(c->topic, most, "%s+", below);
 }
 
+/* mosquitto takes 20 at once: of all in 5.0, of QoS 2 in 3.1.1, where it closes on more. */
+static int may_send(const Conn *c) {
+  return !qos || c->sent - c->acked < (uint64_t)(v5 || qos == 2 ? 20 : 1000);
+}
+
 /* Fills each publisher's window in turn. Returns whether anything was sent. */
 static int publish_round(Conn *first, int turn_index, int fan) {
-  /* mosquitto takes 20 at once: of all in 5.0, of QoS 2 in 3.1.1, where it closes on more. */
-  uint64_t unacked_max = v5 || qos == 2 ? 20 : 1000;
   int has_sent = 0;
   for (int k = 0; k < publishers; k++) {
     Conn *c = &first[(turn_index + k) % publishers];
     for (int burst = 0; burst < BURST && sent_total < (uint64_t)total; burst++) {
       if (sent_total * fan - received >= (uint64_t)window * fan) break;
       if (pending(&c->out) >= OUT_MAX) break;
-      if (qos && c->sent - c->acked >= unacked_max) break;
+      if (!may_send(c)) break;
       put_publish(c, c->topic, 0);
       has_sent = 1;
     }
     if (pending(&c->out)) flush_out(c);
   }
   return has_sent;
+}
+
+/* Publishes what is due, from each publisher in turn. Returns nanoseconds until the next turn,
+ * TICK_NS at least: waking for each message would cost more than sending it. */
+static long publish_due(Conn *first, uint64_t start) {
+  uint64_t elapsed = now_ns() - start, due = elapsed / 1e9 * rate + 1;
+  if (due > (uint64_t)total) due = total;
+  uint64_t since = sent_total / rate * 1e9;
+  if (sent_total < due && elapsed > since && elapsed - since > late_ns) late_ns = elapsed - since;
+  while (sent_total < due && may_send(&first[sent_total % publishers])) {
+    Conn *c = &first[sent_total % publishers];
+    put_publish(c, c->topic, 0);
+  }
+  for (int i = 0; i < publishers; i++)
+    if (pending(&first[i].out)) flush_out(&first[i]);
+  long rest = (long)(sent_total / rate * 1e9) - (long)(now_ns() - start);
+  return rest > TICK_NS ? rest : TICK_NS;
 }
 
 /* Ends the sessions of an earlier run, with what was under way to them. */
@@ -600,12 +639,13 @@ static int flow(void) {
   Usage before = usage();
   uint64_t start = now_ns();
   for (int i = 0; received < expected || (qos && acked_total < (uint64_t)total); i++) {
-    int has_sent =
-        sent_total < (uint64_t)total && publish_round(&conns[subscribers], i % publishers, fan);
-    turn(has_sent ? 0 : 10);
+    int is_more = sent_total < (uint64_t)total;
+    if (rate && !is_more && last_ns && now_ns() - last_ns > 1000000000) break;
+    if (rate && is_more) turn_ns(publish_due(&conns[subscribers], start));
+    else turn(is_more && publish_round(&conns[subscribers], i % publishers, fan) ? 0 : 10);
   }
   report((now_ns() - start) / 1e9, received, before);
-  return received == expected ? 0 : 1;
+  return rate || received == expected ? 0 : 1;
 }
 
 static int idle_connections(int is_held) {
@@ -706,15 +746,146 @@ static int queue(int is_drained) {
   return drain(&conns[3], 0, "mqload-queue");
 }
 
+/* ---- growth ---- */
+
+static int is_grown(const char *kind) { return !strcmp(topology, kind); }
+
+/* The topic of the index-th of many. */
+static void grown_topic(char *to, size_t most, long index) {
+  if (is_grown("share")) snprintf(to, most, "bench/t");
+  else snprintf(to, most, is_grown("wild") ? "bench/%ld/%ld/x" : "bench/%ld/%ld", index % 1000, index);
+}
+
+/* The filter that matches that topic and no other. */
+static void grown_filter(char *to, size_t most, long index) {
+  if (is_grown("share")) snprintf(to, most, "$share/group/bench/t");
+  else if (is_grown("wild")) snprintf(to, most, "bench/+/%ld/#", index);
+  else grown_topic(to, most, index);
+}
+
+/* One SUBSCRIBE or UNSUBSCRIBE for so many filters, every step-th from the index-th on. */
+static void put_filters(Conn *c, int is_new, long index, long step, int count) {
+  Buf body = {0};
+  put16(&body, 1);
+  if (v5) put8(&body, 0);
+  for (int i = 0; i < count; i++) {
+    char filter[64];
+    grown_filter(filter, sizeof filter, index + i * step);
+    put_string(&body, filter);
+    if (is_new) put8(&body, qos);
+  }
+  put8(&c->out, is_new ? 0x82 : 0xa2);
+  put_varint(&c->out, body.length);
+  put(&c->out, body.bytes, body.length);
+  free(body.bytes);
+}
+
+/* All filters, a hundred a packet, from one connection after the other; and all answers. */
+static void change_filters(Conn *conns, int is_new) {
+  Usage before = usage();
+  uint64_t start = started = now_ns();
+  int wanted = ready;
+  for (long done = 0; done * subscribers < total; done += 100) {
+    for (long i = 0; i < subscribers && done * subscribers + i < total; i++) {
+      long left = (total - i + subscribers - 1) / subscribers - done;
+      put_filters(&conns[i], is_new, done * subscribers + i, subscribers, left < 100 ? left : 100);
+      flush_out(&conns[i]);
+      wanted++;
+    }
+    wait_until_ready(wanted);
+  }
+  double seconds = (now_ns() - start) / 1e9;
+  if (is_new) usleep(1000000); /* to let the broker put away what only subscribing took */
+  mode = is_new ? "subscribe" : "unsubscribe";
+  report(seconds, total, before);
+}
+
+/* So many messages onto topics in no order, or each once; a phase when it has a name. */
+static void publish_grown(Conn *c, const char *phase, long count, int is_random, int retain) {
+  static uint64_t chance = 1;
+  int is_received = !is_grown("retain");
+  uint64_t sent = sent_total, acked = acked_total, arrived = received;
+  Usage before = usage();
+  uint64_t start = started = now_ns();
+  for (;;) {
+    uint64_t done = qos ? acked_total - acked : received - arrived;
+    if (is_received && received - arrived < done) done = received - arrived;
+    if (done == (uint64_t)count) break;
+    int has_sent = 0;
+    while (sent_total - sent < (uint64_t)count && sent_total - sent - done < (uint64_t)window &&
+           pending(&c->out) < OUT_MAX && may_send(c)) {
+      char topic[64];
+      chance = chance * 6364136223846793005ull + 1442695040888963407ull;
+      grown_topic(topic, sizeof topic, is_random ? (chance >> 33) % total : sent_total - sent);
+      put_publish(c, topic, retain);
+      has_sent = 1;
+    }
+    flush_out(c);
+    turn(has_sent ? 0 : 10);
+  }
+  double seconds = (now_ns() - start) / 1e9;
+  if (!phase) return;
+  if (retain && !is_random && size) usleep(1000000);
+  mode = phase;
+  report(seconds, count, before);
+}
+
+/* Subscriptions to single topics, each of which has a message retained. */
+static void subscribe_singly(Conn *c) {
+  long count = total < 20000 ? total : 20000;
+  Usage before = usage();
+  uint64_t start = started = now_ns(), arrived = received;
+  int first = ready;
+  for (long i = 0; i < count; i++) {
+    put_filters(c, 1, i * (total / count), 1, 1);
+    if (i % 100 < 99 && i < count - 1) continue;
+    flush_out(c);
+    wait_until_ready(first + i + 1);
+  }
+  while (received - arrived < (uint64_t)count) turn(10);
+  mode = "subscribe";
+  report((now_ns() - start) / 1e9, count, before);
+}
+
+static int grow(void) {
+  if (is_grown("share")) subscribers = total;
+  if (is_grown("retain")) subscribers = qos = 1;
+  Conn *conns = zeroed(subscribers + 1, sizeof *conns), *publisher = &conns[subscribers];
+  for (int i = 0; i <= subscribers; i++) {
+    char id[64];
+    conns[i].is_publisher = 1; /* subscribes when told to */
+    open_connection(&conns[i], i);
+    snprintf(id, sizeof id, "mqload-%d-%d", getpid(), i);
+    send_connect(&conns[i], 1, id);
+    if (i % 64 == 63) turn(0);
+  }
+  wait_until_ready(subscribers + 1);
+  if (is_grown("retain")) {
+    publish_grown(publisher, "fill", total, 0, 1);
+    publish_grown(publisher, "replace", messages, 1, 1);
+    publish_grown(publisher, "publish", messages, 1, 0);
+    subscribe_singly(conns);
+    close(conns->fd);
+    size = 0;
+    publish_grown(publisher, "clear", total, 0, 1);
+    return 0;
+  }
+  change_filters(conns, 1);
+  publish_grown(publisher, NULL, messages / 4, 1, 0);
+  publish_grown(publisher, "publish", messages, 1, 0);
+  change_filters(conns, 0);
+  return 0;
+}
+
 int main(int argc, char **argv) {
   if (argc < 2) {
-    fprintf(stderr, "usage: mqload flow|conns|hold|retain|keep|queue|store [options]: see the head of mqload.c\n");
+    fprintf(stderr, "usage: mqload flow|conns|hold|retain|keep|queue|store|grow [options]: see the head of mqload.c\n");
     return 2;
   }
   mode = argv[1];
   optind = 2;
   int letter;
-  while ((letter = getopt(argc, argv, "P:S:t:q:s:n:w:p:r:x:y:b:T:u:5dLW")) != -1) switch (letter) {
+  while ((letter = getopt(argc, argv, "P:S:t:q:s:n:w:m:R:p:r:x:y:b:T:u:5dLW")) != -1) switch (letter) {
       case 'P': publishers = atoi(optarg); break;
       case 'S': subscribers = atoi(optarg); break;
       case 't': topology = optarg; break;
@@ -722,6 +893,8 @@ int main(int argc, char **argv) {
       case 's': size = atoi(optarg); break;
       case 'n': total = atol(optarg); break;
       case 'w': window = atoi(optarg); break;
+      case 'm': messages = atol(optarg); break;
+      case 'R': rate = atof(optarg); break;
       case 'p': port = atoi(optarg); break;
       case 'r': remote_port = atoi(optarg); break;
       case 'x': published_below = optarg; break;
@@ -754,6 +927,7 @@ int main(int argc, char **argv) {
   if (!strcmp(mode, "keep")) return retain(0);
   if (!strcmp(mode, "queue")) return queue(1);
   if (!strcmp(mode, "store")) return queue(0);
+  if (!strcmp(mode, "grow")) return grow();
   fprintf(stderr, "mqload: unknown mode %s\n", mode);
   return 2;
 }

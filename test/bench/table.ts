@@ -60,9 +60,14 @@ export function table(summaries: readonly Summary[], flows: readonly Flow[]): st
         rows.push([i === 0 ? title : "", ...cells(one)]);
       });
   }
+  return columns(rows, 2);
+}
+
+/** Rows of cells as text. @param texts How many columns, from the left, are text. */
+export function columns(rows: readonly (readonly string[])[], texts: number): string {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => width(row[column]))));
   return rows
-    .map((row) => row.map((cell, column) => pad(cell, widths[column]!, column < 2)).join("  "))
+    .map((row) => row.map((cell, column) => pad(cell, widths[column]!, column < texts)).join("  "))
     .map((line) => line.trimEnd())
     .join("\n");
 }
@@ -104,7 +109,7 @@ function summary({ flow, broker, results }: Series): Summary {
   });
 }
 
-function median(values: readonly number[]): number {
+export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
   if (sorted.length % 2 === 1) return sorted[middle]!;
