@@ -72,7 +72,7 @@ typedef struct {
   long rss_kib, anon_kib;
 } Usage;
 
-enum { READ_CHUNK = 262144, OUT_MAX = 65536, BURST = 64, TICK_NS = 250000 };
+enum { READ_CHUNK = 262144, OUT_MAX = 65536, BURST = 64, TICK_NS = 250000, LATE_MAX = 1 << 20 };
 
 static const char *mode, *topology = "one", *password;
 static char *user;
@@ -587,21 +587,26 @@ static int publish_round(Conn *first, int turn_index, int fan) {
   return has_sent;
 }
 
-/* Publishes what is due, from each publisher in turn. Returns nanoseconds until the next turn,
- * TICK_NS at least: waking for each message would cost more than sending it. */
+/* Publishes what is due, from each publisher in turn, every TICK_NS at most: a turn for each
+ * message would cost more than sending it. Returns nanoseconds until the next turn. */
 static long publish_due(Conn *first, uint64_t start) {
+  static uint64_t next; /* when to publish again: what arrives meanwhile wakes us, too */
   uint64_t elapsed = now_ns() - start, due = elapsed / 1e9 * rate + 1;
+  if (elapsed < next) return next - elapsed;
   if (due > (uint64_t)total) due = total;
   uint64_t since = sent_total / rate * 1e9;
   if (sent_total < due && elapsed > since && elapsed - since > late_ns) late_ns = elapsed - since;
-  while (sent_total < due && may_send(&first[sent_total % publishers])) {
+  while (sent_total < due) {
     Conn *c = &first[sent_total % publishers];
+    if (!may_send(c) || pending(&c->out) >= LATE_MAX) break;
     put_publish(c, c->topic, 0);
   }
   for (int i = 0; i < publishers; i++)
     if (pending(&first[i].out)) flush_out(&first[i]);
-  long rest = (long)(sent_total / rate * 1e9) - (long)(now_ns() - start);
-  return rest > TICK_NS ? rest : TICK_NS;
+  next = sent_total / rate * 1e9;
+  if (next < elapsed + TICK_NS) next = elapsed + TICK_NS;
+  elapsed = now_ns() - start;
+  return next > elapsed ? next - elapsed : 0;
 }
 
 /* Ends the sessions of an earlier run, with what was under way to them. */
