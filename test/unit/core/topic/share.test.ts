@@ -83,6 +83,17 @@ describe("Share", () => {
       }),
     );
   });
+
+  it("gives up the places of those who left", () => {
+    const share = new Share<number>("s");
+    for (let member = 0; member < 1_000; member++) share.put(member, undefined);
+    for (let member = 0; member < 990; member++) share.remove(member);
+    const { places } = share as unknown as { places: unknown[] };
+    expect(places.length).toBeLessThan(30);
+    expect(Array.from({ length: 11 }, () => share.take())).toEqual([
+      990, 991, 992, 993, 994, 995, 996, 997, 998, 999, 990,
+    ]);
+  });
 });
 
 function shared(...members: string[]): Share<string> {
