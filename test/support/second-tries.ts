@@ -26,13 +26,16 @@ export class SecondTries implements Reporter {
   }
 }
 
-/** A line for each: where it stands, its title, and what was wrong the first time. */
+/** Of what was wrong, for whoever looks for the cause. */
+const CHARACTERS_MAX = 2_000;
+
+/** An entry for each: where it stands, its title, and what was wrong the first time. */
 export function secondTries(modules: readonly TriedModule[]): string[] {
   return modules.flatMap(({ relativeModuleId, children }) =>
     [...children.allTests()].flatMap((test) => {
       if (test.diagnostic()?.flaky !== true) return [];
-      const [first = ""] = (test.result().errors?.[0]?.message ?? "").split("\n");
-      return `  ${relativeModuleId} > ${test.fullName}: ${first.slice(0, 300)}`;
+      const wrong = (test.result().errors?.[0]?.message ?? "").slice(0, CHARACTERS_MAX);
+      return `  ${relativeModuleId} > ${test.fullName}: ${wrong.replaceAll("\n", "\n    ")}`;
     }),
   );
 }

@@ -174,7 +174,7 @@ describe("second tries", () => {
     });
     const tests = [test("a", false), test("b > c", true, "no\nat all"), test("d", false, "never")];
     const module = { relativeModuleId: "test/x.test.ts", children: { allTests: () => tests } };
-    expect(secondTries([module])).toEqual(["  test/x.test.ts > b > c: no"]);
+    expect(secondTries([module])).toEqual(["  test/x.test.ts > b > c: no\n    at all"]);
   });
 });
 
