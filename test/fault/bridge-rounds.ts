@@ -270,7 +270,7 @@ class BridgeRun implements AsyncDisposable {
     return made;
   }
 
-  /** Before the bridge has subscribed once, nobody is owed anything. */
+  /** Until messages pass both ways: before it has subscribed once, nobody is owed anything. */
   private async join(): Promise<void> {
     await using here = endAt(this.here);
     await using there = endAt(this.there);
@@ -324,6 +324,8 @@ class BridgeRun implements AsyncDisposable {
     await Promise.all(this.publishers.map((it) => it.settled()));
     await Promise.all(this.subscribers.map((it) => it.complete()));
     this.noFaults();
+    // The bridge may be away, with a repeat at QoS 1 to wait for it that nobody else does.
+    await this.join();
     await this.quiet();
     for (const side of this.sides) {
       side.place.isOpen = false;

@@ -121,15 +121,21 @@ describe("a bridge, what waits for its remote", () => {
   });
 });
 
+/** The remote has sent a message at QoS 2 under identifier 7, and is gone before its PUBREL. */
+function takenByHalf(payload: string) {
+  const world = new BridgeWorld(TOPICS);
+  const client = world.client();
+  client.subscribe("in/#", 2);
+  const first = world.connected().peer;
+  first.publish("in/a", payload, { qos: 2, packetId: 7 });
+  first.drop();
+  world.pass(LATER);
+  return { world, client };
+}
+
 describe("a bridge, what comes from its remote by half", () => {
   it("is taken once when the remote goes on with it", () => {
-    const world = new BridgeWorld(TOPICS);
-    const client = world.client();
-    client.subscribe("in/#", 2);
-    const first = world.connected().peer;
-    first.publish("in/a", "once", { qos: 2, packetId: 7 });
-    first.drop();
-    world.pass(LATER);
+    const { world, client } = takenByHalf("once");
     const second = world.accepted({ sessionPresent: true }).peer;
     second.publish("in/a", "once", { qos: 2, packetId: 7, dup: true });
     second.pubrel(7);
@@ -139,26 +145,14 @@ describe("a bridge, what comes from its remote by half", () => {
   });
 
   it("is kept for the remote that has our PUBREC already", () => {
-    const world = new BridgeWorld(TOPICS);
-    const client = world.client();
-    client.subscribe("in/#", 2);
-    const first = world.connected().peer;
-    first.publish("in/a", "once", { qos: 2, packetId: 7 });
-    first.drop();
-    world.pass(LATER);
+    const { world, client } = takenByHalf("once");
     const second = world.accepted({ sessionPresent: true }).peer;
     second.pubrel(7);
     expect(client.takePayloads()).toEqual(["once"]);
   });
 
   it("is forgotten when the remote has forgotten it", () => {
-    const world = new BridgeWorld(TOPICS);
-    const client = world.client();
-    client.subscribe("in/#", 2);
-    const first = world.connected().peer;
-    first.publish("in/a", "same", { qos: 2, packetId: 7 });
-    first.drop();
-    world.pass(LATER);
+    const { world, client } = takenByHalf("same");
     const second = world.accepted({ sessionPresent: false }).peer;
     expect(world.broker.sessions.get("near")?.incoming.count).toBe(0);
     // It has no meaning to the remote any more, whatever that makes of the identifier.
