@@ -16,8 +16,10 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { nodeToRun } from "../../src/build/pinned-node.mjs";
 import { mosquittoPub, mosquittoSub } from "../support/peers.ts";
-import { endAll, ourProgram, start } from "../support/programs.ts";
+import { ourProgram, start } from "../support/programs.ts";
+import { runBench } from "./command.ts";
 import { LineServer } from "./line-server.ts";
+import { median } from "./table.ts";
 
 interface Flow {
   readonly name: string;
@@ -177,20 +179,4 @@ function tell(
   });
 }
 
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1]!;
-}
-
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  process.on(signal, () => void endAll().then(() => process.exit(1)));
-}
-try {
-  await main();
-} catch (error) {
-  console.error(error instanceof Error ? error.message : String(error));
-  process.exitCode = 1;
-} finally {
-  await endAll();
-  rmSync(directory, { recursive: true, force: true });
-}
+await runBench(main, () => rmSync(directory, { recursive: true, force: true }));

@@ -15,8 +15,9 @@
  */
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
-import { endAll, outcome, start } from "../support/programs.ts";
-import { BROKERS, type Broker, onCore, PLAIN, run } from "./brokers.ts";
+import { outcome, start } from "../support/programs.ts";
+import { type Broker, onCore, PLAIN, run } from "./brokers.ts";
+import { chosen, chosenBrokers, runBench } from "./command.ts";
 import { compileLoad, type Measured } from "./measure.ts";
 import { columns } from "./table.ts";
 
@@ -170,7 +171,7 @@ function cell(one: Outcome, phase: string, tell: (measured: Measured) => string)
 function wanted(): Wanted {
   const { values } = parseArgs({
     options: {
-      kinds: { type: "string", default: KINDS.map(({ name }) => name).join() },
+      kinds: { type: "string", default: "" },
       sizes: { type: "string", default: "" },
       brokers: { type: "string", default: "mosquitto,ts-broker" },
       messages: { type: "string", default: "200000" },
@@ -182,27 +183,11 @@ function wanted(): Wanted {
   }
   const messages = Number(values.messages);
   if (!(messages >= 1_000)) throw new Error("--messages is 1000 or more.");
-  const names = values.kinds.split(",");
-  const kinds = KINDS.filter(({ name }) => names.includes(name)).map((kind) =>
+  const kinds = chosen("kind", KINDS, values.kinds).map((kind) =>
     sizes === null ? kind : { ...kind, sizes },
   );
-  if (kinds.length < names.length) {
-    throw new Error(`--kinds are of ${KINDS.map(({ name }) => name).join(", ")}.`);
-  }
-  const brokers = BROKERS.filter(
-    ({ name, missing }) => !missing && values.brokers.split(",").includes(name),
-  );
+  const brokers = chosenBrokers(values.brokers);
   return { kinds, brokers, messages };
 }
 
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  process.on(signal, () => void endAll().then(() => process.exit(1)));
-}
-try {
-  await main(wanted());
-} catch (error) {
-  console.error(error instanceof Error ? error.message : String(error));
-  process.exitCode = 1;
-} finally {
-  await endAll();
-}
+await runBench(() => main(wanted()));

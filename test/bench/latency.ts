@@ -13,8 +13,8 @@
  */
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
-import { endAll } from "../support/programs.ts";
-import { BROKERS, type Broker, run } from "./brokers.ts";
+import { type Broker, run } from "./brokers.ts";
+import { chosen, chosenBrokers, runBench } from "./command.ts";
 import { FLOWS, type Flow } from "./flows.ts";
 import { type Conditions, compileLoad, load, type Measured, measureTimed } from "./measure.ts";
 import { columns, median } from "./table.ts";
@@ -121,24 +121,10 @@ function wanted(): Wanted {
   const [rounds, seconds] = [Number(values.rounds), Number(values.seconds)];
   if (!(Number.isInteger(rounds) && rounds >= 1)) throw new Error("--rounds is 1 or more.");
   if (!(seconds > 0 && seconds <= 10)) throw new Error("--seconds is above 0, and 10 at most.");
-  const names = values.flow.split(",");
-  const flows = FLOWS.filter(({ name, count }) => count === "timed" && names.includes(name));
-  if (flows.length < names.length) throw new Error(`--flow knows ${DEFAULT_FLOWS} and other.`);
-  const brokers = BROKERS.filter(
-    ({ name, missing }) => !missing && values.brokers.split(",").includes(name),
-  );
-  if (brokers.length === 0) throw new Error("There is no broker to measure.");
+  const timed = FLOWS.filter(({ count }) => count === "timed");
+  const flows = chosen("flow", timed, values.flow);
+  const brokers = chosenBrokers(values.brokers);
   return { flows, brokers, rounds, seconds };
 }
 
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  process.on(signal, () => void endAll().then(() => process.exit(1)));
-}
-try {
-  await main(wanted());
-} catch (error) {
-  console.error(error instanceof Error ? error.message : String(error));
-  process.exitCode = 1;
-} finally {
-  await endAll();
-}
+await runBench(() => main(wanted()));

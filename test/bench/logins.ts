@@ -13,8 +13,9 @@ import { connect, type Socket } from "node:net";
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { writePacket } from "../../src/core/codec/general.ts";
-import { endAll, outcome, start } from "../support/programs.ts";
-import { BROKERS, LOGIN, onCore, PLAIN, type Running, run } from "./brokers.ts";
+import { outcome, start } from "../support/programs.ts";
+import { type Broker, LOGIN, onCore, PLAIN, type Running, run } from "./brokers.ts";
+import { chosenBrokers, runBench } from "./command.ts";
 import { compileLoad, type Measured } from "./measure.ts";
 
 /** Milliseconds between two bursts of logins. */
@@ -23,13 +24,13 @@ const TICK_MS = 5;
 interface Wanted {
   readonly rate: number;
   readonly seconds: number;
-  readonly names: readonly string[];
+  readonly brokers: readonly Broker[];
 }
 
-async function main({ rate, seconds, names }: Wanted): Promise<void> {
+async function main({ rate, seconds, brokers }: Wanted): Promise<void> {
   const cores = availableParallelism();
   const mqload = await compileLoad();
-  for (const broker of BROKERS.filter(({ name, missing }) => !missing && names.includes(name))) {
+  for (const broker of brokers) {
     const running = await run(broker, cores, { ...PLAIN, isSecured: true });
     try {
       const pair = (s: number) => converse(mqload, running, cores, s);
@@ -128,18 +129,11 @@ function wanted(): Wanted {
   const [rate, seconds] = [Number(values.rate), Number(values.seconds)];
   if (!(rate > 0 && rate <= 10_000)) throw new Error("--rate is above 0, and 10000 at most.");
   if (!(seconds > 0 && seconds <= 10)) throw new Error("--seconds is above 0, and 10 at most.");
-  return { rate, seconds, names: values.brokers.split(",") };
+  return { rate, seconds, brokers: chosenBrokers(values.brokers) };
 }
 
 function ms(value: number): string {
   return `${value.toFixed(2)} ms`;
 }
 
-try {
-  await main(wanted());
-} catch (error) {
-  console.error(error instanceof Error ? error.message : String(error));
-  process.exitCode = 1;
-} finally {
-  await endAll();
-}
+await runBench(() => main(wanted()));

@@ -16,9 +16,11 @@
 import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
-import { endAll, outcome, start } from "../support/programs.ts";
-import { BROKERS, type Broker, onCore, type Running, run } from "./brokers.ts";
+import { outcome, start } from "../support/programs.ts";
+import { type Broker, onCore, type Running, run } from "./brokers.ts";
+import { chosenBrokers, runBench } from "./command.ts";
 import { compileLoad } from "./measure.ts";
+import { median } from "./table.ts";
 
 const PAYLOAD_BYTES = 64;
 const DEADLINE_SECONDS = 120;
@@ -123,11 +125,6 @@ function passed(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)]!;
-}
-
 function wanted(): Wanted {
   const { values } = parseArgs({
     options: {
@@ -148,8 +145,7 @@ function wanted(): Wanted {
   if (!(connections > 0 && messages > 0 && rounds > 0 && settle >= 0)) {
     throw new Error("--connections, --messages and --rounds are above 0, --settle is not below.");
   }
-  const names = values.brokers.split(",");
-  const brokers = BROKERS.filter(({ name, missing }) => !missing && names.includes(name));
+  const brokers = chosenBrokers(values.brokers);
   const scenarios = values.only.split(",").map((name) => {
     if (name in SCENARIOS) return name as Scenario;
     throw new Error(`There is no ${name}; there are ${Object.keys(SCENARIOS).join(", ")}.`);
@@ -157,14 +153,4 @@ function wanted(): Wanted {
   return { connections, messages, rounds, settleMs: settle * 1000, brokers, scenarios };
 }
 
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  process.on(signal, () => void endAll().then(() => process.exit(1)));
-}
-try {
-  await main(wanted());
-} catch (error) {
-  console.error(error instanceof Error ? error.message : String(error));
-  process.exitCode = 1;
-} finally {
-  await endAll();
-}
+await runBench(() => main(wanted()));

@@ -14,8 +14,8 @@
  */
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
-import { endAll } from "../support/programs.ts";
-import { BROKERS, type Broker } from "./brokers.ts";
+import type { Broker } from "./brokers.ts";
+import { chosen, chosenBrokers, runBench } from "./command.ts";
 import { FLOWS, type Flow } from "./flows.ts";
 import { type Conditions, compileLoad, measure, type Result } from "./measure.ts";
 import { type Series, summarise, table } from "./table.ts";
@@ -77,31 +77,12 @@ function wanted(): Wanted {
       json: { type: "boolean", default: false },
     },
   });
-  const brokers = chosen("broker", BROKERS, values.brokers).filter(({ missing }) => {
-    if (missing !== undefined) say(`Left out: ${missing}.`);
-    return missing === undefined;
-  });
-  if (brokers.length === 0) throw new Error("There is no broker to measure.");
+  const brokers = chosenBrokers(values.brokers);
   const rounds = Number(values.rounds);
   const seconds = Number(values.seconds);
   if (!(Number.isInteger(rounds) && rounds >= 1)) throw new Error("--rounds is 1 or more.");
   if (!(seconds > 0 && seconds <= 10)) throw new Error("--seconds is above 0, and 10 at most.");
   return { flows: chosen("flow", FLOWS, values.flow), brokers, rounds, seconds, json: values.json };
-}
-
-/** Those that are named, in the order named; all where none is. */
-function chosen<Item extends { readonly name: string }>(
-  kind: string,
-  items: readonly Item[],
-  names: string,
-): readonly Item[] {
-  if (names === "") return items;
-  return names.split(",").map((name) => {
-    const item = items.find((one) => one.name === name);
-    if (item !== undefined) return item;
-    const known = items.map((one) => one.name).join(", ");
-    throw new Error(`There is no ${kind} ${name}; there are ${known}.`);
-  });
 }
 
 function say(text: string): void {
@@ -113,14 +94,4 @@ function progress(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
 }
 
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  process.on(signal, () => void endAll().then(() => process.exit(1)));
-}
-try {
-  await main();
-} catch (error) {
-  say(error instanceof Error ? error.message : String(error));
-  process.exitCode = 1;
-} finally {
-  await endAll();
-}
+await runBench(main);

@@ -10,8 +10,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { nodeToRun } from "../../src/build/pinned-node.mjs";
-import { endAll } from "../support/programs.ts";
 import { type Broker, BUNDLE, PLAIN, type Running, run } from "./brokers.ts";
+import { runBench } from "./command.ts";
 import { FLOWS } from "./flows.ts";
 import { compileLoad, load } from "./measure.ts";
 
@@ -134,16 +134,8 @@ function line(cells: readonly string[]): string {
   return cells.map((cell) => cell.padStart(15)).join("");
 }
 
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  process.on(signal, () => void endAll().then(() => process.exit(1)));
-}
-try {
+await runBench(async () => {
   const minutes = Number(process.argv[2] ?? 10);
   if (!(minutes >= 1 && minutes <= 60)) throw new Error("MINUTES is from 1 to 60.");
   await main(minutes);
-} catch (error) {
-  console.error(error instanceof Error ? error.message : String(error));
-  process.exitCode = 1;
-} finally {
-  await endAll();
-}
+});
