@@ -30,22 +30,31 @@ import type { Access } from "./world.ts";
 const TOPIC_UNITS_BITS = 8;
 /** A subscription counts for one more with every 2^4 levels. */
 const LEVEL_UNITS_BITS = 4;
+/** What routes asked for once may count for: few enough for V8's young generation. */
+const FRESH_MAX = 2048;
 
-/** Where the messages of one topic go. */
-export interface Route extends Topic {
+const NO_SUBSCRIPTIONS: readonly Subscription[] = [];
+const NO_SHARES: readonly Share<Subscription>[] = [];
+
+/**
+ * Where the messages of one topic go. Many topics are published to once and no more, so that one
+ * makes little that it may never need.
+ */
+export class Route implements Topic {
+  readonly name: string;
   /**
    * One copy for each of these (mosquitto sends one for each matching subscription, but to a
    * bridge). Who may not receive the topic is not among them.
    */
-  direct: readonly Subscription[];
+  direct = NO_SUBSCRIPTIONS;
   /** One copy for one member of each of these. */
-  shares: readonly Share<Subscription>[];
+  shares = NO_SHARES;
   /** Whether somebody subscribes to it, were it that they may not receive it. */
-  isMatched: boolean;
+  isMatched = false;
   /** Whether no session stands in `direct` twice. */
-  distinct: boolean;
+  distinct = true;
   /** The router's `generation` when it was worked out; older ones are not to be used. */
-  generation: number;
+  generation = 0;
   /** A topic that no client may publish to: `$SYS/…`, `$share/…`. */
   readonly reserved: boolean;
   /** A topic of the control interface, `$CONTROL/…`. */
@@ -53,9 +62,43 @@ export interface Route extends Topic {
   /** More happens with its messages than that they are handed on, and so none is part of a run. */
   readonly special: boolean;
   /** Whether finding its recipients took more than may be spent on a topic: it has none. */
-  isTooDear: boolean;
+  isTooDear = false;
   /** Most messages of a run, for so many recipients. */
-  runMax: number;
+  runMax = 1;
+  /** Its UTF-8, once it was asked for. */
+  private encoded: Buffer | null = null;
+
+  constructor(name: string, keepsCertificates: boolean) {
+    this.name = name;
+    this.reserved = isReserved(name);
+    this.control = name.startsWith("$CONTROL/");
+    this.special = this.control || (keepsCertificates && isCertificate(name));
+  }
+
+  get bytes(): Buffer {
+    this.encoded ??= exactCopy(Buffer.from(this.name), 0, Buffer.byteLength(this.name));
+    return this.encoded;
+  }
+
+  /** Whether `bytes[start, end)` are the topic's UTF-8. */
+  isNamed(bytes: Buffer, start: number, end: number): boolean {
+    const { encoded } = this;
+    if (encoded !== null) return sameBytes(encoded, bytes, start, end);
+    // Most are told apart by their characters: only the same topic again is worth the UTF-8.
+    return !differs(this.name, bytes, start, end) && sameBytes(this.bytes, bytes, start, end);
+  }
+}
+
+/** Whether `bytes[start, end)` are surely not the UTF-8 of `name`. */
+function differs(name: string, bytes: Buffer, start: number, end: number): boolean {
+  const size = end - start;
+  if (name.length > size) return true;
+  for (let i = 0; i < name.length; i++) {
+    const unit = name.charCodeAt(i);
+    if (unit >= 0x80) return false;
+    if (unit !== bytes[start + i]) return true;
+  }
+  return name.length !== size;
 }
 
 /** The subscriptions with one filter. */
@@ -87,10 +130,13 @@ export class Router {
   private readonly routesMax: number;
   private readonly access: Access | null;
   private readonly costs: RouterCosts;
+  /** Those asked for once. A stream of topics that never come again passes through here. */
+  private fresh = new Map<string, Route>();
   /** Two halves: when the younger is full it becomes the older one, and the older is dropped. */
   private young = new Map<string, Route>();
   private old = new Map<string, Route>();
-  /** What the routes in `young` count for. */
+  /** What the routes in `fresh` and in `young` count for. */
+  private freshWeight = 0;
   private youngWeight = 0;
   /** Whether birth certificates of Sparkplug are kept (settings.sparkplugAware). */
   private readonly keepsCertificates: boolean;
@@ -173,7 +219,7 @@ export class Router {
     const name = bytes.toString("utf8", start, end);
     const known = this.find(name);
     // Bytes that are no UTF-8 may read like a known name: only the same bytes are the same topic.
-    if (known !== undefined && sameBytes(known.bytes, bytes, start, end)) return known;
+    if (known?.isNamed(bytes, start, end)) return known;
     if (!isValidUtf8(bytes, start, end)) throw notUtf8();
     if (!isTopicName(name)) throw notATopic(name);
     return this.route(name);
@@ -183,22 +229,9 @@ export class Router {
   route(name: string): Route {
     const known = this.find(name);
     if (known !== undefined) return known;
-    const route: Route = {
-      name,
-      bytes: exactCopy(Buffer.from(name), 0, Buffer.byteLength(name)),
-      direct: [],
-      shares: [],
-      isMatched: false,
-      distinct: true,
-      generation: 0,
-      reserved: isReserved(name),
-      control: name.startsWith("$CONTROL/"),
-      special: name.startsWith("$CONTROL/") || (this.keepsCertificates && isCertificate(name)),
-      isTooDear: false,
-      runMax: 1,
-    };
+    const route = new Route(name, this.keepsCertificates);
     this.workOut(route);
-    this.remember(name, route);
+    this.rememberFresh(name, route);
     return route;
   }
 
@@ -243,8 +276,8 @@ export class Router {
     const distinct = isDistinct(direct);
     const once = distinct ? direct : onceForBridges(direct);
     // Some would be worse than none: nobody could tell who has got it.
-    route.direct = route.isTooDear ? [] : once;
-    route.shares = route.isTooDear ? [] : shares;
+    route.direct = route.isTooDear || once.length === 0 ? NO_SUBSCRIPTIONS : once;
+    route.shares = route.isTooDear || shares.length === 0 ? NO_SHARES : shares;
     route.isMatched = isMatched && !route.isTooDear;
     route.distinct = distinct || isDistinct(once);
     route.generation = this.generation;
@@ -254,11 +287,29 @@ export class Router {
   private find(name: string): Route | undefined {
     let route = this.young.get(name);
     if (route === undefined) {
-      route = this.old.get(name);
+      route = this.old.get(name) ?? this.takeFresh(name);
       if (route === undefined) return undefined;
       this.remember(name, route);
     }
     return route.generation === this.generation ? route : this.workOut(route);
+  }
+
+  private takeFresh(name: string): Route | undefined {
+    const route = this.fresh.get(name);
+    if (route !== undefined) this.fresh.delete(name);
+    return route;
+  }
+
+  /** For the garbage collector these die young, which is some twenty times as cheap. */
+  private rememberFresh(name: string, route: Route): void {
+    if (this.freshWeight >= Math.min(FRESH_MAX, this.routesMax / 2)) {
+      // Connections may still hold what is dropped here, out of reach of `forget`.
+      for (const dropped of this.fresh.values()) dropped.generation = 0;
+      this.fresh = new Map();
+      this.freshWeight = 0;
+    }
+    this.fresh.set(name, route);
+    this.freshWeight += weightOf(name);
   }
 
   private remember(name: string, route: Route): void {
@@ -270,8 +321,7 @@ export class Router {
       this.youngWeight = 0;
     }
     this.young.set(name, route);
-    // A topic may take 64 KiB, twice: a publisher must not fill memory with its names.
-    this.youngWeight += 1 + (name.length >> TOPIC_UNITS_BITS);
+    this.youngWeight += weightOf(name);
   }
 
   private forget(path: string): void {
@@ -279,11 +329,16 @@ export class Router {
       this.generation++;
       return;
     }
-    const route = this.young.get(path) ?? this.old.get(path);
+    const route = this.young.get(path) ?? this.old.get(path) ?? this.fresh.get(path);
     // Connections may hold it as the topic of their last packet, so it is marked, not dropped; and
     // not worked out here, for all its subscribers may be coming one after another.
     if (route !== undefined) route.generation = 0;
   }
+}
+
+/** A topic may take 64 KiB, twice: a publisher must not fill memory with its names. */
+function weightOf(name: string): number {
+  return 1 + (name.length >> TOPIC_UNITS_BITS);
 }
 
 /** Whether no client may publish there: mosquitto keeps `$SYS` and `$share` for itself. */

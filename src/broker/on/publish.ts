@@ -7,7 +7,6 @@
  * Hot path. Budget: a plain QoS 0 message on the topic of the one before allocates nothing; one at
  * QoS 1 or 2 allocates its message and what its recipients keep of it.
  */
-import { sameBytes } from "../../core/base/same-bytes.ts";
 import { ACK_HEAD } from "../../core/codec/ack.ts";
 import {
   type Properties,
@@ -183,7 +182,7 @@ function routeOf(
   if (
     last !== null &&
     connection.listener.mountPoint === "" &&
-    sameBytes(last.bytes, bytes, topicStart, topicEnd)
+    last.isNamed(bytes, topicStart, topicEnd)
   ) {
     route = last;
   } else {
@@ -269,7 +268,11 @@ function refusalOf(connection: Connection, view: PublishView, route: Route): num
 /** Whether it would have to be kept, and there is no room. Before 5.0 it is at least handed on. */
 function leavesTooMuch({ broker, session }: Connection, view: PublishView, route: Route): boolean {
   const size = view.payloadEnd - view.payloadStart;
-  if (view.retain && size > 0 && broker.refusesRetained(route.name, size + route.bytes.length)) {
+  if (
+    view.retain &&
+    size > 0 &&
+    broker.refusesRetained(route.name, size + Buffer.byteLength(route.name))
+  ) {
     return true;
   }
   if (!broker.shortage.isShort || view.qos < 2) return false;

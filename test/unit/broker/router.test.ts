@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { isReserved, type Route, Router } from "../../../src/broker/router.ts";
+import { isReserved, Route, Router } from "../../../src/broker/router.ts";
 import type { Session, Subscription } from "../../../src/broker/session.ts";
 import { BRIDGE_LISTENER } from "../../../src/broker/settings.ts";
 import { Prng } from "../../../src/core/base/prng.ts";
@@ -122,17 +122,52 @@ describe("Router, remembering", () => {
   it("lets a route that was dropped hear of new subscriptions, and its twin take its place", () => {
     const { router, subscribe } = routing(2);
     const held = router.route("held");
-    for (const name of ["a", "b", "c", "d"]) router.route(name);
+    for (const name of ["a", "b", "c", "d"]) twice(router, name);
     expect(router.refresh(held)).toBe(held);
     subscribe("one", "held");
     expect(held.generation).not.toBe(router.generation);
     expect(filters(router.refresh(held))).toEqual(["held"]);
-    for (const name of ["a", "b", "c", "d"]) router.route(name);
+    for (const name of ["a", "b", "c", "d"]) twice(router, name);
     const twin = router.route("held");
     expect(twin).not.toBe(held);
     expect(router.refresh(held)).toBe(twin);
     subscribe("two", "held");
     expect(filters(router.refresh(held))).toEqual(["held", "held"]);
+  });
+
+  it("keeps what comes again through any number of topics that do not", () => {
+    const { router, subscribe } = routing();
+    const known = router.route("known");
+    expect(router.route("known")).toBe(known);
+    const { generation } = router;
+    const once = router.route("once");
+    for (let i = 0; i < 10_000; i++) router.route(`never again ${i}`);
+    expect(router.route("known")).toBe(known);
+    expect([router.generation, known.generation]).toEqual([generation, generation]);
+    // Whoever holds what was dropped looks for it anew, and so hears of subscriptions.
+    expect(once.generation).not.toBe(generation);
+    expect(router.refresh(once)).toBe(once);
+    subscribe("one", "once");
+    expect(filters(router.refresh(once))).toEqual(["once"]);
+  });
+
+  it("tells topics apart that are alike in their first bytes, or in all but their bytes", () => {
+    const { router } = routing();
+    const names = ["a", "ab", "a/ü", "a/ü/x", "a/\u{1f980}", "b"];
+    for (const name of names) {
+      const bytes = Buffer.from(name);
+      expect(new Route(name, false).isNamed(bytes, 0, bytes.length), name).toBe(true);
+      const route = router.route(name);
+      for (const other of names) {
+        const there = Buffer.from(`-${other}-`);
+        expect(route.isNamed(there, 1, there.length - 1), `${name} ${other}`).toBe(name === other);
+        expect(router.routeOf(there, 1, there.length - 1).name).toBe(other);
+      }
+    }
+    // What is no UTF-8 reads like a known topic, and is none.
+    const replaced = router.route("a/\ufffd");
+    expect(replaced.isNamed(Buffer.from([0x61, 0x2f, 0xff]), 0, 3)).toBe(false);
+    expect(() => router.routeOf(Buffer.from([0x61, 0x2f, 0xff]), 0, 3)).toThrow("not UTF-8");
   });
 
   it("does not work a route out for each of the many who come to its topic", () => {
@@ -146,10 +181,10 @@ describe("Router, remembering", () => {
 
   it("remembers what is asked for again and again, and no more than it may", () => {
     const { router } = routing(8);
-    const hot = router.route("hot");
-    const cold = router.route("cold");
+    const hot = twice(router, "hot");
+    const cold = twice(router, "cold");
     for (let i = 0; i < 100; i++) {
-      router.route(`t${i}`);
+      twice(router, `t${i}`);
       expect(router.route("hot")).toBe(hot);
     }
     expect(router.route("cold")).not.toBe(cold);
@@ -158,11 +193,11 @@ describe("Router, remembering", () => {
   it("counts a long topic for several, so that names alone fill no memory", () => {
     const { router } = routing(8);
     const names = ["a", "b", "c"].map((letter) => letter.repeat(4 * 256));
-    const first = router.route(names[0]!);
-    router.route(names[1]!);
+    const first = twice(router, names[0]!);
+    twice(router, names[1]!);
     expect(router.route(names[0]!)).toBe(first);
-    const short = router.route("short");
-    for (const name of names) router.route(name);
+    const short = twice(router, "short");
+    for (const name of names) twice(router, name);
     expect(router.route("short")).not.toBe(short);
   });
 
@@ -291,6 +326,12 @@ function routing(routesMax = 1000) {
     return subscription;
   };
   return { router, session, subscribe };
+}
+
+/** A route that has been asked for again, and so is remembered for longer. */
+function twice(router: Router, name: string): Route {
+  router.route(name);
+  return router.route(name);
 }
 
 function filters(route: Route): string[] {
