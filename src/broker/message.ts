@@ -1,13 +1,13 @@
 /**
  * An application message inside the broker: one for all of its recipients, immutable but for where
- * its payload stands.
+ * topic and payload stand.
  *
  * Made in the turn its PUBLISH came in, the payload is a view of the chunk it was read from. What
  * outlives the turn calls `own` first, and what is to stay calls `keep`, so that a small message
  * never holds a large buffer for long.
  */
 
-import type { OutBuffer } from "../core/base/out-buffer.ts";
+import { copyRange } from "../core/base/out-buffer.ts";
 import { Slab } from "../core/base/slab.ts";
 import type { Qos } from "../core/codec/packets.ts";
 import type { StoreId } from "./durable/restored.ts";
@@ -25,33 +25,18 @@ export interface Source {
 
 export const BROKER_SOURCE: Source = { clientId: "", username: null, port: 0 };
 
-/** A topic name with its UTF-8, made once for all messages that go to it. */
+/** A topic name with its UTF-8. */
 export interface Topic {
   readonly name: string;
   readonly bytes: Buffer;
 }
 
 /**
- * A topic that stays: its UTF-8 is made when it is asked for, which is seldom. A buffer of its own
- * would be some 300 bytes beside what it says.
+ * Bytes up to which topic and payload of a message that is kept are a string, a character a byte: a
+ * buffer of its own would be some 300 bytes beside what it says. Longer ones stay out of V8's heap,
+ * which has a limit of its own.
  */
-class KeptTopic implements Topic {
-  readonly name: string;
-
-  constructor(name: string) {
-    this.name = name;
-  }
-
-  get bytes(): Buffer {
-    return Buffer.from(this.name);
-  }
-}
-
-/**
- * Bytes up to which a payload that is kept is a string, a character a byte: for the same reason.
- * Longer ones stay out of V8's heap, which has a limit of its own.
- */
-const TEXT_BYTES_MAX = 256;
+const TEXT_BYTES_MAX = 320;
 
 /** More than such sums are off by, and far less than anybody measures. */
 const HAIR_MS = 0.001;
@@ -59,31 +44,17 @@ const HAIR_MS = 0.001;
 /** What `own` copies, of all messages of the process. */
 const COPIES = new Slab();
 
+/** Where topic and payload are put together. */
+const SCRATCH = Buffer.alloc(TEXT_BYTES_MAX);
+
 /** No properties, as they stand in a packet after their length. */
 export const NO_PROPERTY_BYTES: Buffer = Buffer.alloc(0);
 
-export class Message {
-  topic: Topic;
-  readonly qos: Qos;
-  readonly retain: boolean;
-  readonly source: Source;
-  /** The properties handed on as they came: all but expiry, alias and subscription identifier. */
-  properties: Buffer;
-  /** When it expires, in the broker's milliseconds; 0 for never. */
-  readonly expiresAt: number;
-  /** Packet identifier of its PUBLISH, which the database keeps; 0 at QoS 0. */
-  readonly sourcePacketId: number;
-  /** What the payload is part of; null where it is `text`. */
-  private chunk: Buffer | null;
-  private text = "";
-  /** The payload is `bytes[start, end)`. */
-  start: number;
-  end: number;
-  /** Sessions and retained messages that hold on to it; `Kept` counts by it. */
-  holders = 0;
-  /** Names it in the store, where it stands once for all who wait for it; 0 when it does not. */
+/** What a store has of a message. Written by the store only. */
+export class Stored {
+  /** Names it there, where it stands once for all who wait for it; 0 when it does not. */
   storeId: StoreId = 0;
-  /** Rows of the store that name it. Written by the store only, as are the next three. */
+  /** Rows that name it. */
   rows = 0;
   /** Whether rows may name it that nobody in memory knows of. */
   isShared = false;
@@ -92,8 +63,55 @@ export class Message {
   incomingAt = 0;
   /** Position at which it became its topic's retained message, while that is not safe. */
   retainedAt = 0;
-  private owned = false;
-  private kept = false;
+}
+
+/** Of every message that no store has. */
+const NOT_STORED: Readonly<Stored> = Object.freeze(new Stored());
+
+/** The topic of a message that is kept, made into what is asked for. */
+class KeptTopic implements Topic {
+  private readonly content: Buffer | string;
+  private readonly size: number;
+
+  constructor(content: Buffer | string, size: number) {
+    this.content = content;
+    this.size = size;
+  }
+
+  get name(): string {
+    return this.bytes.toString();
+  }
+
+  get bytes(): Buffer {
+    const { content, size } = this;
+    if (typeof content === "string") return Buffer.from(content.slice(0, size), "latin1");
+    return content.subarray(0, size);
+  }
+}
+
+/** How `bits` is made up, which spares each message four fields. */
+const RETAIN = 4;
+const OWNED = 8;
+const PACKET_ID_SHIFT = 4;
+
+export class Message {
+  readonly source: Source;
+  /** The properties handed on as they came: all but expiry, alias and subscription identifier. */
+  properties: Buffer;
+  /** When it expires, in the broker's milliseconds; 0 for never. */
+  readonly expiresAt: number;
+  /** The payload is `bytes[start, end)`. */
+  start: number;
+  end: number;
+  /** Sessions and retained messages that hold on to it; `Kept` counts by it. */
+  holders = 0;
+  /** What the store has of it: to be read, and written to by way of `store` only. */
+  stored: Readonly<Stored> = NOT_STORED;
+  /** Its topic; null once it is kept, for then it stands before the payload. */
+  private given: Topic | null;
+  /** What the payload is part of; a string, a character a byte, where it is kept and small. */
+  private content: Buffer | string;
+  private bits: number;
 
   constructor(
     topic: Topic,
@@ -107,27 +125,49 @@ export class Message {
     expiresAt: number,
     sourcePacketId: number,
   ) {
-    this.topic = topic;
-    this.chunk = bytes;
+    this.given = topic;
+    this.content = bytes;
     this.start = start;
     this.end = end;
-    this.qos = qos;
-    this.retain = retain;
+    this.bits = (sourcePacketId << PACKET_ID_SHIFT) | (retain ? RETAIN : 0) | qos;
     this.source = source;
     this.properties = properties;
     this.expiresAt = expiresAt;
-    this.sourcePacketId = sourcePacketId;
+  }
+
+  get qos(): Qos {
+    return (this.bits & 3) as Qos;
+  }
+
+  get retain(): boolean {
+    return (this.bits & RETAIN) !== 0;
+  }
+
+  /** Packet identifier of its PUBLISH, which the database keeps; 0 at QoS 0. */
+  get sourcePacketId(): number {
+    return this.bits >> PACKET_ID_SHIFT;
+  }
+
+  /** Made anew with each call where the message is kept. */
+  get topic(): Topic {
+    return this.given ?? new KeptTopic(this.content, this.start);
+  }
+
+  /** Bytes of the topic's UTF-8. */
+  get topicSize(): number {
+    return this.given === null ? this.start : this.given.bytes.length;
   }
 
   /** Made anew with each call where the message is kept and small. */
   get bytes(): Buffer {
-    return this.chunk ?? Buffer.from(this.text, "latin1");
+    const { content } = this;
+    return typeof content === "string" ? Buffer.from(content, "latin1") : content;
   }
 
-  /** Writes the payload. */
-  appendTo(out: OutBuffer): void {
-    if (this.chunk !== null) out.append(this.chunk, this.start, this.end);
-    else out.appendLatin1(this.text);
+  /** Topic and payload, a character a byte, where it is kept and small; else null. */
+  get text(): string | null {
+    const { content } = this;
+    return typeof content === "string" ? content : null;
   }
 
   get payloadSize(): number {
@@ -136,7 +176,15 @@ export class Message {
 
   /** Bytes it takes while it is held: topic and properties can be larger than the payload. */
   get size(): number {
-    return this.payloadSize + Buffer.byteLength(this.topic.name) + this.properties.length;
+    const { given, start } = this;
+    const topicSize = given === null ? start : Buffer.byteLength(given.name);
+    return this.payloadSize + topicSize + this.properties.length;
+  }
+
+  /** What the store has of it, to be written to. */
+  store(): Stored {
+    if (this.stored === NOT_STORED) this.stored = new Stored();
+    return this.stored;
   }
 
   /** Whether its time is over [MQTT5-3.3.2-5]. */
@@ -152,13 +200,13 @@ export class Message {
 
   /** Copies the payload out of the chunk it came in: the message is to outlive the turn. */
   own(): void {
-    const { chunk } = this;
-    if (this.owned || chunk === null) return;
-    this.owned = true;
+    const { content } = this;
+    if ((this.bits & OWNED) !== 0 || typeof content === "string") return;
+    this.bits |= OWNED;
     const size = this.end - this.start;
-    if (size === chunk.length) return;
-    const at = COPIES.put(chunk, this.start, this.end);
-    this.chunk = COPIES.bytes;
+    if (size === content.length) return;
+    const at = COPIES.put(content, this.start, this.end);
+    this.content = COPIES.bytes;
     this.start = at;
     this.end = at + size;
   }
@@ -169,19 +217,20 @@ export class Message {
    * to when the others are long gone.
    */
   keep(): void {
-    const { chunk } = this;
-    if (this.kept || chunk === null) return;
-    this.kept = true;
-    this.owned = true;
-    this.topic = new KeptTopic(this.topic.name);
-    if (this.payloadSize <= TEXT_BYTES_MAX) {
-      this.text = chunk.toString("latin1", this.start, this.end);
-      this.chunk = null;
-    } else {
-      this.chunk = exactCopy(chunk, this.start, this.end);
-    }
-    this.end -= this.start;
-    this.start = 0;
+    const { given, start, end } = this;
+    const { bytes } = this;
+    if (given === null) return;
+    const topicSize = Buffer.byteLength(given.name);
+    const size = topicSize + end - start;
+    const isText = size <= TEXT_BYTES_MAX;
+    const both = isText ? SCRATCH : Buffer.allocUnsafeSlow(size);
+    both.write(given.name, 0);
+    copyRange(bytes, start, end, both, topicSize);
+    this.content = isText ? both.toString("latin1", 0, size) : both;
+    this.given = null;
+    this.bits |= OWNED;
+    this.start = topicSize;
+    this.end = size;
     if (this.properties.length > 0) {
       this.properties = exactCopy(this.properties, 0, this.properties.length);
     }

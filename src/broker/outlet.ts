@@ -7,10 +7,14 @@
  * Hot path. Budget: no allocation per packet; a run of QoS 0 messages costs one copy.
  */
 
-import type { OutBuffer } from "../core/base/out-buffer.ts";
+import { copyRange, type OutBuffer } from "../core/base/out-buffer.ts";
 import { ACK_SIZE_MAX, writeAck } from "../core/codec/ack.ts";
 import type { Qos, Version } from "../core/codec/packets.ts";
-import { publishBodySize, writePublishStart } from "../core/codec/publish.ts";
+import {
+  publishBodySize,
+  writePublishStart,
+  writePublishStartFrom,
+} from "../core/codec/publish.ts";
 import { varintSize, writeVarint } from "../core/codec/varint.ts";
 import type { OutgoingAliases } from "../core/delivery/aliases.ts";
 import type { Broker } from "./broker.ts";
@@ -127,16 +131,11 @@ export class Outlet {
     identifier: number,
   ): boolean {
     const head = 0x30 | (dup ? 8 : 0) | (qos << 1) | (retain ? 1 : 0);
-    const topic = this.topicBytes(message.topic);
+    if (this.version === 5) return this.sendMessage5(message, head, packetId, identifier);
     const payloadSize = message.end - message.start;
-    if (this.version === 5) return this.sendMessage5(message, head, topic, packetId, identifier);
-    const bodySize = publishBodySize(topic.length, qos, -1, payloadSize);
-    const { out } = this;
-    const headerSize = 1 + varintSize(bodySize) + bodySize - payloadSize;
-    const at = out.reserve(headerSize);
-    writePublishStart(out.bytes, at, head, bodySize, topic, packetId);
-    message.appendTo(out);
-    this.countPublish(headerSize + payloadSize, payloadSize);
+    const bodySize = publishBodySize(this.topicSize(message), qos, -1, payloadSize);
+    this.write(message, head, bodySize, true, packetId);
+    this.countPublish(1 + varintSize(bodySize) + bodySize, payloadSize);
     if (this.watched !== null) this.watched.onSent(message);
     if (this.broker.log.debug)
       this.broker.trace.sentPublish(this.clientId, message, head, packetId);
@@ -155,8 +154,7 @@ export class Outlet {
     // An alias is given out only for a packet that goes out: its size is asked with the alias in.
     const aliasSize = this.aliases === null ? 0 : 3;
     const size = this.propertiesSize(message, identifier) + aliasSize;
-    const topicSize = this.topicBytes(message.topic).length;
-    return publishBodySize(topicSize, qos, size, message.payloadSize);
+    return publishBodySize(this.topicSize(message), qos, size, message.payloadSize);
   }
 
   /** Bytes of its properties but the alias. */
@@ -219,29 +217,24 @@ export class Outlet {
   private sendMessage5(
     message: Message,
     head: number,
-    fullTopic: Buffer,
     packetId: number,
     identifier: number,
   ): boolean {
-    const name = message.topic.name;
-    const known = this.aliases?.known(name) ?? 0;
-    const payloadSize = message.end - message.start;
-    const plainSize = this.propertiesSize(message, identifier);
+    const { aliases } = this;
     const qos = ((head >> 1) & 3) as Qos;
     if (!this.takes(message, qos, identifier)) return false;
-    const alias = known > 0 ? known : (this.aliases?.assign(name) ?? 0);
-    const topic = known > 0 ? NO_BYTES : fullTopic;
-    const propertiesSize = plainSize + (alias > 0 ? 3 : 0);
-    const bodySize = publishBodySize(topic.length, qos, propertiesSize, payloadSize);
-    const { out } = this;
-    const headerSize = 1 + varintSize(bodySize) + bodySize - payloadSize;
-    const start = out.reserve(headerSize);
-    const { bytes } = out;
-    let at = writePublishStart(bytes, start, head, bodySize, topic, packetId);
+    const name = aliases === null ? "" : message.topic.name;
+    const known = aliases?.known(name) ?? 0;
+    const alias = known > 0 ? known : (aliases?.assign(name) ?? 0);
+    const payloadSize = message.end - message.start;
+    const propertiesSize = this.propertiesSize(message, identifier) + (alias > 0 ? 3 : 0);
+    const topicSize = known > 0 ? 0 : this.topicSize(message);
+    const bodySize = publishBodySize(topicSize, qos, propertiesSize, payloadSize);
+    let at = this.write(message, head, bodySize, known === 0, packetId);
+    const { bytes } = this.out;
     at = writeVarint(bytes, at, propertiesSize);
-    at = this.writeMessageProperties(bytes, at, message, alias, identifier);
-    message.appendTo(out);
-    this.countPublish(headerSize + payloadSize, payloadSize);
+    this.writeMessageProperties(bytes, at, message, alias, identifier);
+    this.countPublish(1 + varintSize(bodySize) + bodySize, payloadSize);
     if (this.watched !== null) this.watched.onSent(message);
     if (this.broker.log.debug)
       this.broker.trace.sentPublish(this.clientId, message, head, packetId);
@@ -254,7 +247,7 @@ export class Outlet {
     message: Message,
     alias: number,
     identifier: number,
-  ): number {
+  ): void {
     // In mosquitto's order: identifier, the publisher's own in its order, alias, expiry.
     let at = start;
     if (identifier !== 0) {
@@ -266,9 +259,45 @@ export class Outlet {
       bytes[at] = 0x23;
       at = bytes.writeUInt16BE(alias, at + 1);
     }
-    if (message.expiresAt === 0) return at;
+    if (message.expiresAt === 0) return;
     bytes[at] = 0x02;
-    return bytes.writeUInt32BE(message.secondsLeft(this.broker.now), at + 1);
+    bytes.writeUInt32BE(message.secondsLeft(this.broker.now), at + 1);
+  }
+
+  /**
+   * Writes all but the properties, for which it leaves room.
+   *
+   * @param isNamed Whether the topic stands in the packet: by its alias alone otherwise.
+   * @returns Where in `out.bytes` they begin.
+   */
+  private write(
+    message: Message,
+    head: number,
+    bodySize: number,
+    isNamed: boolean,
+    packetId: number,
+  ): number {
+    const { out } = this;
+    const size = 1 + varintSize(bodySize) + bodySize;
+    const start = out.reserve(size);
+    const { bytes } = out;
+    const payload = start + size - message.payloadSize;
+    const { text } = message;
+    if (text === null || !isNamed || this.mountPoint !== "") {
+      const topic = isNamed ? this.topicBytes(message.topic) : NO_BYTES;
+      copyRange(message.bytes, message.start, message.end, bytes, payload);
+      return writePublishStart(bytes, start, head, bodySize, topic, packetId);
+    }
+    // One call into C++ for both: the payload where it belongs, the topic before it, from where it
+    // goes to its own place further back.
+    const topic = payload - message.topicSize;
+    bytes.write(text, topic, "latin1");
+    return writePublishStartFrom(bytes, start, head, bodySize, bytes, topic, payload, packetId);
+  }
+
+  /** Bytes of the topic as this listener's clients know it. */
+  private topicSize(message: Message): number {
+    return this.mountPoint === "" ? message.topicSize : this.topicBytes(message.topic).length;
   }
 
   /** The topic as this listener's clients know it. */

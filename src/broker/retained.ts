@@ -4,8 +4,8 @@ import type { Message } from "./message.ts";
 import { Work } from "./work.ts";
 
 /** Bytes that one takes besides what it says, and with each level of its topic. Measured. */
-const MESSAGE_BYTES = 500;
-const LEVEL_BYTES = 200;
+const MESSAGE_BYTES = 400;
+const LEVEL_BYTES = 100;
 
 export class Retained {
   private readonly trie = new TopicTrie<Message>();

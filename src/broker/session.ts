@@ -19,7 +19,7 @@ import {
 } from "../core/delivery/outgoing.ts";
 import type { Connection } from "./connection.ts";
 import { AnswerTime } from "./durable/answer-time.ts";
-import { type Parked, PHASE, type Phase } from "./durable/restored.ts";
+import type { Parked, Phase } from "./durable/restored.ts";
 import type { WatchedBridge } from "./loops/watched-bridge.ts";
 import type { Message, Source } from "./message.ts";
 
@@ -42,30 +42,73 @@ export interface Subscription {
   readonly identifier: number;
 }
 
+/** How `bits` of a queued message is made up, which spares each of them five fields. */
+const PACKET_ID_BITS = 0xffff;
+const QOS_SHIFT = 16;
+const RETAIN = 1 << 18;
+const PHASE_SHIFT = 19;
+const PHASE_BITS = 3 << PHASE_SHIFT;
+const CHANGED = 1 << 21;
+const PARKED = 1 << 22;
+
 /** A message on its way to one session. */
 export class QueuedMessage implements Delivery {
   readonly message: Message;
-  readonly qos: Qos;
-  readonly retain: boolean;
   /** Of the subscription that brought it, 0 for none. */
   readonly identifier: number;
-  packetId = 0;
-  phase: Phase = PHASE.waiting;
   /** Where it stands in the session's queue, counted from 1; 0 when the queue is not stored. */
   place = 0;
   /** Its row in the store, and the position of its adding. Written by the store only. */
   row = 0;
   addedAt = 0;
-  /** Whether the store has a change of it to write. */
-  isChanged = false;
-  /** Whether nobody but the store keeps it. */
-  isParked = false;
+  private bits: number;
 
   constructor(message: Message, qos: Qos, retain: boolean, identifier: number) {
     this.message = message;
-    this.qos = qos;
-    this.retain = retain;
     this.identifier = identifier;
+    this.bits = (qos << QOS_SHIFT) | (retain ? RETAIN : 0);
+  }
+
+  get qos(): Qos {
+    return ((this.bits >> QOS_SHIFT) & 3) as Qos;
+  }
+
+  get retain(): boolean {
+    return (this.bits & RETAIN) !== 0;
+  }
+
+  get packetId(): number {
+    return this.bits & PACKET_ID_BITS;
+  }
+
+  set packetId(packetId: number) {
+    this.bits = (this.bits & ~PACKET_ID_BITS) | packetId;
+  }
+
+  get phase(): Phase {
+    return ((this.bits & PHASE_BITS) >> PHASE_SHIFT) as Phase;
+  }
+
+  set phase(phase: Phase) {
+    this.bits = (this.bits & ~PHASE_BITS) | (phase << PHASE_SHIFT);
+  }
+
+  /** Whether the store has a change of it to write. */
+  get isChanged(): boolean {
+    return (this.bits & CHANGED) !== 0;
+  }
+
+  set isChanged(is: boolean) {
+    this.bits = is ? this.bits | CHANGED : this.bits & ~CHANGED;
+  }
+
+  /** Whether nobody but the store keeps it. */
+  get isParked(): boolean {
+    return (this.bits & PARKED) !== 0;
+  }
+
+  set isParked(is: boolean) {
+    this.bits = is ? this.bits | PARKED : this.bits & ~PARKED;
   }
 
   get size(): number {

@@ -104,7 +104,7 @@ export class BatchWriter {
   addBase(message: Message, expiryTime: number): void {
     const { out } = this;
     out.byte(CHANGE.addBase);
-    out.storeId(message.storeId);
+    out.storeId(message.stored.storeId);
     out.integer(expiryTime);
     out.repeated(SLOT.topic, message.topic.name);
     out.range(message.bytes, message.start, message.end);
@@ -126,7 +126,7 @@ export class BatchWriter {
     out.integer(row);
     out.repeated(SLOT.client, clientId);
     out.integer(place);
-    out.storeId(message.storeId);
+    out.storeId(message.stored.storeId);
     out.byte(DIRECTION.out);
     out.uint(mid);
     out.byte(qos);
@@ -138,10 +138,10 @@ export class BatchWriter {
   addIncoming(clientId: string, message: Message): void {
     const { out } = this;
     out.byte(CHANGE.addMessage);
-    out.integer(message.incomingRow);
+    out.integer(message.stored.incomingRow);
     out.repeated(SLOT.client, clientId);
-    out.integer(message.incomingRow);
-    out.storeId(message.storeId);
+    out.integer(message.stored.incomingRow);
+    out.storeId(message.stored.storeId);
     out.byte(DIRECTION.in);
     out.uint(message.sourcePacketId);
     out.byte(2);
@@ -175,7 +175,7 @@ export class BatchWriter {
   putRetain(message: Message): void {
     this.out.byte(CHANGE.putRetain);
     this.out.blob(message.topic.bytes);
-    this.out.storeId(message.storeId);
+    this.out.storeId(message.stored.storeId);
   }
 
   removeRetain(topic: Buffer): void {

@@ -235,9 +235,9 @@ export class Journal implements Store {
       queued.row = 0;
     }
     for (const [, message] of incoming.entries()) {
-      if (message.incomingAt > 0) this.dropIncoming(message);
-      else if (message.incomingRow > 0) messages.push(message);
-      message.incomingRow = 0;
+      if (message.stored.incomingAt > 0) this.dropIncoming(message);
+      else if (message.stored.incomingRow > 0) messages.push(message);
+      message.store().incomingRow = 0;
     }
     const ended: Ended = { clientId, hasParked: parked.count > 0, messages };
     this.note(KIND.removeSession, ended, null);
@@ -297,20 +297,21 @@ export class Journal implements Store {
   }
 
   addIncoming(session: Session, _packetId: number, message: Message): void {
-    message.incomingRow = ++this.lastRow;
+    const stored = message.store();
+    stored.incomingRow = ++this.lastRow;
     this.waitingBytes += message.payloadSize;
-    message.incomingAt = this.note(KIND.addIncoming, message, session);
+    stored.incomingAt = this.note(KIND.addIncoming, message, session);
   }
 
   removeIncoming(_session: Session, _packetId: number, message: Message): void {
-    if (message.incomingAt > 0) this.dropIncoming(message);
+    if (message.stored.incomingAt > 0) this.dropIncoming(message);
     else this.note(KIND.removeIncoming, message, null);
   }
 
   putRetained(message: Message, previous: Message | undefined): void {
     const retention: Retention = { message, previous: this.takeRetained(previous) };
     this.waitingBytes += message.payloadSize;
-    message.retainedAt = this.note(KIND.putRetained, retention, null);
+    message.store().retainedAt = this.note(KIND.putRetained, retention, null);
   }
 
   removeRetained(message: Message): void {
@@ -544,27 +545,27 @@ export class Journal implements Store {
     this.batch.addOutgoing(clientId, queued);
     if (!queued.isParked) return;
     // It leaves memory, and its row is known to the database alone, when this batch is written.
-    message.isShared = true;
+    message.store().isShared = true;
     this.parked.push(message);
   }
 
   private writeIncoming({ clientId }: Session, message: Message): void {
-    message.incomingAt = 0;
+    message.store().incomingAt = 0;
     this.waitingBytes -= message.payloadSize;
     this.writeBase(message);
     this.batch.addIncoming(clientId, message);
   }
 
   private writeReleased(message: Message): void {
-    const { incomingRow } = message;
+    const { incomingRow } = message.stored;
     if (incomingRow === 0) return;
-    message.incomingRow = 0;
+    message.store().incomingRow = 0;
     this.batch.removeMessages(incomingRow, incomingRow);
     this.release(message);
   }
 
   private writeRetained({ message, previous }: Retention): void {
-    message.retainedAt = 0;
+    message.store().retainedAt = 0;
     this.waitingBytes -= message.payloadSize;
     this.writeBase(message);
     this.batch.putRetain(message);
@@ -573,10 +574,11 @@ export class Journal implements Store {
 
   /** One more row names the message, which is written with the first of them. */
   private writeBase(message: Message): void {
-    message.rows++;
-    if (message.storeId !== 0) return;
+    const stored = message.store();
+    stored.rows++;
+    if (stored.storeId !== 0) return;
     const { epoch, now } = this.owner;
-    message.storeId = this.ids.next(epoch + now);
+    stored.storeId = this.ids.next(epoch + now);
     const { expiresAt } = message;
     this.batch.addBase(message, expiresAt === 0 ? 0 : Math.ceil((epoch + expiresAt) / 1000));
   }
@@ -594,9 +596,10 @@ export class Journal implements Store {
   /** Messages that left memory keep their name only while another row is known. */
   private forgetParked(): void {
     for (const message of this.parked) {
-      if (--message.rows > 0) continue;
-      message.storeId = 0;
-      message.isShared = false;
+      const stored = message.store();
+      if (--stored.rows > 0) continue;
+      stored.storeId = 0;
+      stored.isShared = false;
     }
     this.parked.length = 0;
   }
@@ -612,10 +615,11 @@ export class Journal implements Store {
     this.settledRows.length = 0;
     const owned: number[] = [];
     for (const message of this.released) {
-      if (message.rows > 0 || message.storeId === 0) continue;
-      const { storeId, isShared } = message;
-      message.storeId = 0;
-      message.isShared = false;
+      const stored = message.store();
+      const { storeId, isShared } = stored;
+      if (stored.rows > 0 || storeId === 0) continue;
+      stored.storeId = 0;
+      stored.isShared = false;
       if (isShared || typeof storeId === "bigint") this.batch.removeBases(storeId, storeId, true);
       else owned.push(storeId);
     }
@@ -643,18 +647,19 @@ export class Journal implements Store {
 
   /** A row that named the message is gone, or goes in the batch being written. */
   private release(message: Message): void {
-    if (--message.rows === 0) this.released.push(message);
+    if (--message.store().rows === 0) this.released.push(message);
   }
 
   private dropIncoming(message: Message): void {
-    if (message.incomingAt > 0) {
+    const stored = message.store();
+    if (stored.incomingAt > 0) {
       this.waitingBytes -= message.payloadSize;
-      this.changes.cancel(message.incomingAt);
-      message.incomingAt = 0;
-      message.incomingRow = 0;
-    } else if (message.incomingRow > 0) {
-      this.settledRows.push(message.incomingRow);
-      message.incomingRow = 0;
+      this.changes.cancel(stored.incomingAt);
+      stored.incomingAt = 0;
+      stored.incomingRow = 0;
+    } else if (stored.incomingRow > 0) {
+      this.settledRows.push(stored.incomingRow);
+      stored.incomingRow = 0;
       this.release(message);
     }
   }
@@ -666,9 +671,9 @@ export class Journal implements Store {
    */
   private takeRetained(previous: Message | undefined): Message | null {
     if (previous === undefined) return null;
-    const { retainedAt } = previous;
+    const { retainedAt } = previous.stored;
     if (retainedAt === 0) return previous;
-    previous.retainedAt = 0;
+    previous.store().retainedAt = 0;
     this.waitingBytes -= previous.payloadSize;
     const { previous: stored } = this.changes.subjectAt(retainedAt) as Retention;
     this.changes.replace(retainedAt, KIND.superseded, this.position + 1);

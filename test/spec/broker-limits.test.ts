@@ -387,8 +387,8 @@ describe("Retained messages", () => {
   });
 
   it("are bounded in bytes, in which topics count with their levels", () => {
-    // One of one level takes 700, and what it says.
-    const { world, writer } = retaining({ retainedBytesMax: 2 * 700 + 20 });
+    // One of one level takes 500, and what it says.
+    const { world, writer } = retaining({ retainedBytesMax: 2 * 500 + 20 });
     const code = (topic: string, payload: string) => {
       writer.publish(topic, payload, { qos: 1, retain: true });
       return writer.takeOne("puback").reasonCode & 0x80;

@@ -16,7 +16,7 @@ import {
 export function restore(broker: Broker, state: RestoredState): void {
   for (const restored of state.retained) {
     const message = messageOf(restored, broker.epoch);
-    message.rows = 1;
+    message.store().rows = 1;
     broker.retained.put(message);
     broker.kept.add(message);
   }
@@ -27,7 +27,7 @@ export function restore(broker: Broker, state: RestoredState): void {
 export function queuedOf(delivery: RestoredDelivery, epoch: number): QueuedMessage {
   const { qos, retain, identifier, packetId, phase, place, row } = delivery;
   const message = messageOf(delivery.message, epoch);
-  message.rows = 1;
+  message.store().rows = 1;
   const queued = new QueuedMessage(message, qos, retain, identifier);
   // Before it is sent it has none, whatever stands in the database.
   if (phase !== PHASE.waiting) queued.packetId = packetId;
@@ -49,8 +49,7 @@ function restoreSession(broker: Broker, restored: RestoredSession): void {
   restoreSubscriptions(broker, session, restored);
   for (const { row, message: stored } of restored.incoming) {
     const message = messageOf(stored, broker.epoch);
-    message.rows = 1;
-    message.incomingRow = row;
+    Object.assign(message.store(), { rows: 1, incomingRow: row });
     broker.kept.add(message);
     session.incoming.hold(message.sourcePacketId, message);
     session.incomingBytes += message.size;
@@ -112,7 +111,8 @@ function messageOf(restored: RestoredMessage, epoch: number): Message {
     expiresAt === 0 ? 0 : expiresAt - epoch,
     restored.sourcePacketId,
   );
-  message.storeId = restored.storeId;
-  message.isShared = restored.isShared;
+  const stored = message.store();
+  stored.storeId = restored.storeId;
+  stored.isShared = restored.isShared;
   return message;
 }

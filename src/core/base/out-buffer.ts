@@ -81,12 +81,6 @@ export class OutBuffer {
     copyRange(from, start, end, this.bytes, at);
   }
 
-  /** Adds the bytes that the characters of `text` stand for, one each. */
-  appendLatin1(text: string): void {
-    const at = this.reserve(text.length);
-    this.bytes.write(text, at, "latin1");
-  }
-
   /** Hands everything that waits to `drain`, in order, and is empty. */
   drain(drain: Drain): void {
     if (this.full !== null) this.drainFull(this.full, drain);

@@ -123,13 +123,30 @@ export function writePublishStart(
   topic: Buffer,
   packetId: number,
 ): number {
+  return writePublishStartFrom(out, at, head, bodySize, topic, 0, topic.length, packetId);
+}
+
+/**
+ * The same where the topic is `from[start, end)`, which may be further back in `out` itself, where
+ * something else is to stand.
+ */
+export function writePublishStartFrom(
+  out: Buffer,
+  at: number,
+  head: number,
+  bodySize: number,
+  from: Buffer,
+  start: number,
+  end: number,
+  packetId: number,
+): number {
   out[at] = head;
   let next = writeVarint(out, at + 1, bodySize);
-  const topicSize = topic.length;
+  const topicSize = end - start;
   out[next] = topicSize >> 8;
   out[next + 1] = topicSize & 0xff;
   next += 2;
-  copyRange(topic, 0, topicSize, out, next);
+  copyRange(from, start, end, out, next);
   next += topicSize;
   if ((head & 6) !== 0) {
     out[next] = packetId >> 8;

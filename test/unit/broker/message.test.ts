@@ -5,7 +5,6 @@ import {
   madeMessage,
   NO_PROPERTY_BYTES,
 } from "../../../src/broker/message.ts";
-import { BufferPool, OutBuffer } from "../../../src/core/base/out-buffer.ts";
 
 const CHUNK = Buffer.from("..payload..");
 
@@ -56,19 +55,47 @@ describe("Message", () => {
     expect([message.topic.name, message.topic.bytes]).toEqual(["t", Buffer.from("t")]);
   });
 
-  it("is written as it came, kept or not, whatever its bytes are", () => {
+  it("is what came, kept or not, whatever its bytes are", () => {
     const all = Buffer.from(Array.from({ length: 256 }, (_, i) => i));
     const chunk = Buffer.concat([CHUNK, all, CHUNK]);
     const [start, end] = [CHUNK.length, CHUNK.length + 256];
-    const none = NO_PROPERTY_BYTES;
-    for (const keep of [false, true]) {
-      const topic = { name: "t", bytes: Buffer.from("t") };
-      const message = new Message(topic, chunk, start, end, 1, true, BROKER_SOURCE, none, 0, 0);
-      if (keep) message.keep();
-      const out = new OutBuffer(new BufferPool());
-      message.appendTo(out);
-      expect(out.take()).toEqual(all);
+    for (const name of ["t", "a/ü/\u{1f980}", "long/".repeat(100)]) {
+      const topic = { name, bytes: Buffer.from(name) };
+      const none = NO_PROPERTY_BYTES;
+      const message = new Message(topic, chunk, start, end, 1, true, BROKER_SOURCE, none, 0, 9);
+      for (const keep of [false, true]) {
+        if (keep) message.keep();
+        expect(message.bytes.subarray(message.start, message.end)).toEqual(all);
+        expect([message.topic.name, message.topic.bytes]).toEqual([name, topic.bytes]);
+        expect([message.topicSize, message.payloadSize]).toEqual([topic.bytes.length, 256]);
+        expect(message.size).toBe(topic.bytes.length + 256);
+        expect([message.qos, message.retain, message.sourcePacketId]).toEqual([1, true, 9]);
+      }
     }
+  });
+
+  it("is a string once it is kept, with its topic, where that is short", () => {
+    const text = (size: number, name: string) => {
+      const topic = { name, bytes: Buffer.from(name) };
+      const bytes = Buffer.alloc(size, 0xe9);
+      const message = new Message(topic, bytes, 0, size, 0, true, BROKER_SOURCE, bytes, 0, 0);
+      expect(message.text).toBe(null);
+      message.keep();
+      return message.text;
+    };
+    expect(text(3, "tä")).toBe(`t${"\xc3\xa4"}${"\xe9".repeat(3)}`);
+    expect(text(310, "0123456789")?.length).toBe(320);
+    expect(text(311, "0123456789")).toBe(null);
+  });
+
+  it("shares what no store has of it, until one has something", () => {
+    const [one, other] = [inChunk(CHUNK), inChunk(CHUNK)];
+    expect(one.stored).toBe(other.stored);
+    one.store().rows++;
+    one.store().storeId = 7;
+    expect(one.stored).toMatchObject({ rows: 1, storeId: 7, isShared: false });
+    expect(other.stored).toMatchObject({ rows: 0, storeId: 0 });
+    expect(() => Object.assign(other.stored, { rows: 1 })).toThrow(TypeError);
   });
 
   it("may be kept with nothing in it", () => {

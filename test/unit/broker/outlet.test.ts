@@ -1,10 +1,14 @@
 import { describe, expect, it } from "vitest";
 import type { Broker } from "../../../src/broker/broker.ts";
 import { Counters } from "../../../src/broker/counters.ts";
-import { BROKER_SOURCE, madeMessage } from "../../../src/broker/message.ts";
+import { BROKER_SOURCE, madeMessage, NO_PROPERTY_BYTES } from "../../../src/broker/message.ts";
 import { Outlet } from "../../../src/broker/outlet.ts";
 import { DEFAULT_SETTINGS } from "../../../src/broker/settings.ts";
 import { BufferPool, OutBuffer } from "../../../src/core/base/out-buffer.ts";
+import { Prng } from "../../../src/core/base/prng.ts";
+import { OutgoingAliases } from "../../../src/core/delivery/aliases.ts";
+
+const CHUNK = Buffer.from("what stands before");
 
 describe("Outlet", () => {
   it("admits to a reader that is always behind as much as it takes", () => {
@@ -30,6 +34,37 @@ describe("Outlet", () => {
     expect(outlet.waitingBytes).toBe(130);
     link.backlogBytes = 0;
     expect(outlet.waitingBytes).toBe(0);
+  });
+
+  it.each([4, 5] as const)("writes to clients of %i the same, whether it is kept or not", (v) => {
+    const prng = new Prng(v);
+    const aliased = v === 5 ? [null, new OutgoingAliases(2)] : [null];
+    for (const mountPoint of ["", "mount/ü/"]) {
+      for (const aliases of aliased) {
+        const outlets = [behind(10, mountPoint), behind(10, mountPoint)] as const;
+        for (let i = 0; i < 200; i++) {
+          const name = `${mountPoint}${prng.pick(["t", "a/ü", "l/".repeat(prng.between(1, 99))])}`;
+          const bytes = Buffer.alloc(prng.pick([0, 1, 64, 300, 1000]), prng.between(1, 255));
+          const list = prng.chance(0.3) ? Buffer.of(1, 1) : NO_PROPERTY_BYTES;
+          const expiresAt = prng.chance(0.3) ? 90_000 : 0;
+          const qos = prng.pick([0, 1, 2] as const);
+          const identifier = v === 5 ? prng.pick([0, 5, 500]) : 0;
+          const written = outlets.map(({ outlet, link }, which) => {
+            const message = madeMessage(name, bytes, qos, false, BROKER_SOURCE, list, expiresAt);
+            if (which === 1) message.keep();
+            outlet.version = v;
+            outlet.aliases = aliases && new OutgoingAliases(2);
+            link.out.append(CHUNK, 0, CHUNK.length);
+            for (let twice = 0; twice < 2; twice++) {
+              const sent = outlet.sendMessage(message, qos, true, false, 7 * qos, identifier);
+              expect(sent).toBe(true);
+            }
+            return link.out.take().toString("hex");
+          });
+          expect(written[1]).toBe(written[0]);
+        }
+      }
+    }
   });
 
   it.each([4, 5] as const)(
@@ -68,7 +103,7 @@ describe("Outlet", () => {
 });
 
 /** An outlet whose link has a backlog. */
-function behind(maxQueuedMessages: number) {
+function behind(maxQueuedMessages: number, mountPoint = "") {
   const counters = new Counters();
   const settings = { ...DEFAULT_SETTINGS, maxQueuedMessages };
   // Of the broker an outlet looks at no more when it admits.
@@ -78,6 +113,7 @@ function behind(maxQueuedMessages: number) {
     log: { debug: false },
     shortage: { isShort: false },
     complaints: { reached: () => undefined },
+    now: 0,
   } as unknown as Broker;
   const nothing = () => undefined;
   const link = {
@@ -91,5 +127,5 @@ function behind(maxQueuedMessages: number) {
     pause: nothing,
     resume: nothing,
   };
-  return { outlet: new Outlet(broker, link, ""), link, counters };
+  return { outlet: new Outlet(broker, link, mountPoint), link, counters };
 }

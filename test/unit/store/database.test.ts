@@ -297,7 +297,7 @@ describe("a store_id", () => {
       expect(rowsOf(store.sqlite, count)).toEqual([{ count: 1 }]);
       const value = retained.find(({ topic }) => topic === "a/b")!;
       const message = messageWith("a/b", value.payload, { retain: true });
-      Object.assign(message, { storeId: value.storeId, isShared: true, rows: 1 });
+      Object.assign(message.store(), { storeId: value.storeId, isShared: true, rows: 1 });
       world.journal.removeRetained(message);
       world.settle();
       expect(rowsOf(store.sqlite, count)).toEqual([{ count: 0 }]);

@@ -710,7 +710,7 @@ class RandomRun {
     else if (what === "change" && queued !== undefined) this.change(session, queued);
     else if (what === "take") this.take(session, which);
     else if (what === "release") this.release(session, which);
-    else if (what === "retain") this.retain(`t${which % 3}`, this.message({ retain: true }));
+    else if (what === "retain") this.retain(`t${which % 3}`);
     else if (what === "forget") this.forget(`t${which % 3}`);
     else if (what === "redeliver") this.redeliver(who, which);
     else if (what === "park") this.owe(who, this.message(), true);
@@ -807,8 +807,8 @@ class RandomRun {
     }
   }
 
-  private message(options: object = {}): Message {
-    return this.world.message("t", `m${this.count++}`, options);
+  private message(options: object = {}, topic = "t"): Message {
+    return this.world.message(topic, `m${this.count++}`, options);
   }
 
   /** To some of the sessions, which will answer soon or are away. */
@@ -851,8 +851,8 @@ class RandomRun {
     for (let who = 0; who < 2; who++) this.owe(who, message, false);
   }
 
-  private retain(topic: string, message: Message): void {
-    message.topic = { name: topic, bytes: Buffer.from(topic) };
+  private retain(topic: string): void {
+    const message = this.message({ retain: true }, topic);
     this.world.journal.putRetained(message, this.retained.get(topic));
     this.retained.set(topic, message);
     const number = Number(textOf(message).slice(1));

@@ -291,7 +291,8 @@ describe("a Will", () => {
     after.settle();
     const last = after.restart();
     expect(last.rows("wills")).toEqual([]);
-    expect(last.broker.retained.get("w")!.bytes.toString()).toBe("gone");
+    const { bytes, start } = last.broker.retained.get("w")!;
+    expect(bytes.toString("utf8", start)).toBe("gone");
     last.store.database.close();
   });
 
