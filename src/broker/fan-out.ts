@@ -116,12 +116,9 @@ function isLong({ settings, shortage }: Broker, { outgoing, parked }: Session): 
 /** Leaves a message to the store, which hands it back when its turn comes. */
 function park(broker: Broker, session: Session, queued: QueuedMessage): void {
   const { message, qos } = queued;
-  const { parked } = session;
   // Until the store has written it.
   message.own();
-  parked.count++;
-  parked.bytes += message.payloadSize;
-  if (qos === 0) parked.qos0++;
+  session.park(qos, message.payloadSize);
   broker.kept.park(1, message.payloadSize);
   queued.isParked = true;
   broker.store.addOutgoing(session, queued);

@@ -25,12 +25,15 @@ import type { Link } from "./world.ts";
 
 const NO_BYTES = Buffer.alloc(0);
 
+/** More than a packet can have [MQTT5-1.5.5-1]. */
+export const ANY_PACKET_SIZE = 0x2000_0000;
+
 export class Outlet {
   /** As the log shows the client. */
   clientId = "";
   version: Version = 4;
   /** The largest packet the client takes, in bytes [MQTT5-3.1.2-24]. */
-  packetSizeMax = Number.POSITIVE_INFINITY;
+  packetSizeMax = ANY_PACKET_SIZE;
   /** Null where the client takes none [MQTT5-3.1.2-27]. */
   aliases: OutgoingAliases | null = null;
   /** Who wants to know of each message that is sent; mostly nobody. */

@@ -133,6 +133,8 @@ export interface Excess {
   readonly bytes: number;
 }
 
+export const NOTHING_PARKED: Parked = { count: 0, bytes: 0, qos0: 0 };
+
 /** What a session asks of the broker when a deadline of it comes, and when it sends. */
 export interface SessionOwner {
   onSessionExpired(session: Session): void;
@@ -166,13 +168,11 @@ export class Session implements OutgoingWire<QueuedMessage> {
   expiryInterval = 0;
   /** Whether it is in the store, because it outlives its connection [MQTT5-3.1.2-23]. */
   isDurable = false;
-  /** The end of its queue, which the store alone has. */
-  readonly parked: Parked = { count: 0, bytes: 0, qos0: 0 };
+  /** The end of its queue, which the store alone has. Replaced, never changed. */
+  parked = NOTHING_PARKED;
   /** The row behind which those stand, and the position of the last. Written by the store. */
   fetchAfter = 0;
   parkedAt = 0;
-  /** How quickly its client acknowledges. Kept by the store. */
-  readonly answerTime = new AnswerTime();
   /** Whether the store has been asked for the next of those. */
   isFetching = false;
   /** The last place in the queue that was given out. */
@@ -192,12 +192,31 @@ export class Session implements OutgoingWire<QueuedMessage> {
   expiry: Deadline | null = null;
   willDelay: Deadline | null = null;
   private readonly owner: SessionOwner;
+  private timing: AnswerTime | null = null;
 
   constructor(clientId: string, source: Source, owner: SessionOwner) {
     this.clientId = clientId;
     this.source = source;
     this.owner = owner;
     this.outgoing = new Outgoing<QueuedMessage>(this, owner.outgoingLimits);
+  }
+
+  /** How quickly its client acknowledges. Kept by the store. */
+  get answerTime(): AnswerTime {
+    this.timing ??= new AnswerTime();
+    return this.timing;
+  }
+
+  /** A message of `size` payload bytes left memory. */
+  park(qos: Qos, size: number): void {
+    const { count, bytes, qos0 } = this.parked;
+    this.parked = { count: count + 1, bytes: bytes + size, qos0: qos0 + (qos === 0 ? 1 : 0) };
+  }
+
+  /** Such a one is back. */
+  unpark(qos: Qos, size: number): void {
+    const { count, bytes, qos0 } = this.parked;
+    this.parked = { count: count - 1, bytes: bytes - size, qos0: qos0 - (qos === 0 ? 1 : 0) };
   }
 
   /** It is to end at `at`. */

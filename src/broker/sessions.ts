@@ -12,6 +12,7 @@ import { PHASE, type RestoredDelivery } from "./durable/restored.ts";
 import type { Source } from "./message.ts";
 import {
   NEVER,
+  NOTHING_PARKED,
   type QueuedMessage,
   Session,
   type SessionOwner,
@@ -146,13 +147,10 @@ export class Sessions implements SessionOwner {
     if (this.byClientId.get(session.clientId) !== session) return;
     const { kept, access, store } = this.broker;
     const mayReceive = readableBy(access, session.source);
-    const { parked } = session;
     for (const delivery of deliveries) {
       const queued = queuedOf(delivery, this.broker.epoch);
       const { message, qos } = queued;
-      parked.count--;
-      parked.bytes -= message.payloadSize;
-      if (qos === 0) parked.qos0--;
+      session.unpark(qos, message.payloadSize);
       kept.unpark(1, message.payloadSize);
       if (mayReceive?.(message.topic.name) === false) {
         if (qos === 0) session.waitingQos0--;
@@ -193,9 +191,7 @@ export class Sessions implements SessionOwner {
     log.write("error", `Error: ${parked.count} messages for ${clientId} are not in the database.`);
     kept.unpark(parked.count, parked.bytes);
     session.waitingQos0 -= parked.qos0;
-    parked.count = 0;
-    parked.bytes = 0;
-    parked.qos0 = 0;
+    session.parked = NOTHING_PARKED;
   }
 
   /** A connection with a session ended: the session goes on, or ends with it. */

@@ -9,7 +9,7 @@ import {
   ProxyHeaderReader,
   type ProxyVersion,
 } from "./proxy-header.ts";
-import { type LinkSocket, readingInPlace } from "./tcp-listen.ts";
+import { type ChunkSink, type LinkSocket, readingInPlace } from "./tcp-listen.ts";
 
 export interface ProxyLimits {
   readonly version: ProxyVersion;
@@ -58,22 +58,24 @@ export class ProxyAcceptor {
    * same turn.
    */
   takeInPlace(raw: Socket, events: ProxyEvents<Openable>): void {
-    let onChunk: ((chunk: Buffer) => void) | null = null;
-    const socket = readingInPlace(raw, (chunk) => {
-      if (onChunk !== null) {
-        onChunk(chunk);
-        return;
-      }
-      const found = header.onBytes(chunk);
-      if (found === undefined) return;
-      events.onHeader(found.header, {
-        open(listener) {
-          onChunk = listener;
-          return socket;
-        },
-        destroy: () => socket.destroy(),
-      });
-      if (found.rest.length > 0) (onChunk as ((rest: Buffer) => void) | null)?.(found.rest);
+    let sink: ChunkSink | null = null;
+    const socket = readingInPlace(raw, {
+      onChunk(chunk) {
+        if (sink !== null) {
+          sink.onChunk(chunk);
+          return;
+        }
+        const found = header.onBytes(chunk);
+        if (found === undefined) return;
+        events.onHeader(found.header, {
+          open(next) {
+            sink = next;
+            return socket;
+          },
+          destroy: () => socket.destroy(),
+        });
+        if (found.rest.length > 0) (sink as ChunkSink | null)?.onChunk(found.rest);
+      },
     });
     const header = new AwaitedHeader(this.limits, socket, this.waiting, events);
     socket.resume();
@@ -91,7 +93,7 @@ export class ProxyAcceptor {
 }
 
 export interface Openable {
-  open(onChunk: (chunk: Buffer) => void): LinkSocket;
+  open(sink: ChunkSink): LinkSocket;
   destroy(): void;
 }
 

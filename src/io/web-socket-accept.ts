@@ -8,7 +8,7 @@
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { Socket } from "node:net";
 import { type WebSocket, WebSocketServer } from "ws";
-import { LinkError, type LinkSocket } from "./tcp-listen.ts";
+import { type ChunkSink, LinkError, type LinkSocket } from "./tcp-listen.ts";
 
 export interface WebSocketLimits {
   /** Bytes of a request's header; a longer one is refused with 431. */
@@ -31,7 +31,7 @@ export interface AcceptedWebSocket {
   /** What it came over. */
   readonly stream: Socket;
   /** Makes the socket of a link. Called once. */
-  open(onChunk: (chunk: Buffer) => void): LinkSocket;
+  open(sink: ChunkSink): LinkSocket;
   destroy(): void;
 }
 
@@ -112,7 +112,7 @@ export class WebSocketAcceptor {
       this.onAnswered(stream);
       this.onAccepted({
         stream,
-        open: (onChunk) => new FramedSocket(socket, stream, this.limits, onChunk),
+        open: (sink) => new FramedSocket(socket, stream, this.limits, sink),
         destroy: () => socket.terminate(),
       });
     });
@@ -144,13 +144,13 @@ class FramedSocket implements LinkSocket {
     socket: WebSocket,
     stream: Socket,
     { pongBacklogMax }: WebSocketLimits,
-    onChunk: (chunk: Buffer) => void,
+    sink: ChunkSink,
   ) {
     this.socket = socket;
     this.stream = stream;
     socket.pause();
     socket.on("message", (data: Buffer, isBinary: boolean) => {
-      if (isBinary) onChunk(data);
+      if (isBinary) sink.onChunk(data);
       // [MQTT5-6.0.0-1]
       else this.fail(UNSUPPORTED_DATA);
     });
@@ -200,8 +200,10 @@ class FramedSocket implements LinkSocket {
 
   on(event: "end" | "error" | "close", listener: (error?: Error) => void): void {
     // Its end is its closing: there is no half of it that stays open.
-    if (event === "close") this.socket.on(event, () => listener());
-    else if (event === "error") this.socket.on(event, (error) => listener(limitWords(error)));
+    if (event === "close") this.socket.on(event, () => listener.call(this));
+    else if (event === "error") {
+      this.socket.on(event, (error) => listener.call(this, limitWords(error)));
+    }
   }
 
   once(event: "close", listener: () => void): void {

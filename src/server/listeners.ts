@@ -359,7 +359,7 @@ export class Listeners {
   }
 
   private linkOf({ peer, ...accepted }: Accepted): SocketLink {
-    return new SocketLink(peer, (onChunk) => accepted.open(onChunk), this.turn, this.pool);
+    return new SocketLink(peer, (sink) => accepted.open(sink), this.turn, this.pool);
   }
 
   /** An HTTP connection: it counts as one of MQTT does. */

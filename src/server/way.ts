@@ -15,6 +15,7 @@ import type { ProxyAcceptor, ProxyEvents } from "../io/proxy-accept.ts";
 import type { ProxyHeader } from "../io/proxy-header.ts";
 import { readRestricted } from "../io/restricted-file.ts";
 import {
+  type ChunkSink,
   type LinkSocket,
   type Peer,
   peerOf,
@@ -38,7 +39,7 @@ export interface Accepted {
   /** What it came over, where that is TLS. */
   readonly secure: TLSSocket | null;
   /** Makes the socket of a link. Called once, if at all. */
-  open(onChunk: (chunk: Buffer) => void): LinkSocket;
+  open(sink: ChunkSink): LinkSocket;
   destroy(): void;
 }
 
@@ -135,7 +136,7 @@ export class Way {
           this.onHeader(peer, (whose) => this.climb(raw, whose)),
         );
     } else if (proxied === null) {
-      const open = (onChunk: (chunk: Buffer) => void) => readingInPlace(raw, onChunk);
+      const open = (sink: ChunkSink) => readingInPlace(raw, sink);
       this.events.onAccepted({ peer, secure: null, open, destroy: () => raw.destroy() });
     } else {
       const onAccepted = (whose: Peer, taken: Pick<Accepted, "open" | "destroy">) =>
@@ -225,7 +226,7 @@ export class Way {
       return;
     }
     this.handshakes.end(this.rawOf(socket));
-    const open = (onChunk: (chunk: Buffer) => void) => readingChunks(socket, onChunk);
+    const open = (sink: ChunkSink) => readingChunks(socket, sink);
     const destroy = () => socket.destroy();
     this.events.onAccepted({ peer: this.securePeer(socket), secure: socket, open, destroy });
   }

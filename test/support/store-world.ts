@@ -176,8 +176,7 @@ export class JournalWorld implements StoreOwner {
     const payloads = deliveries.map(({ message }) => message.payload.toString());
     this.fetched.push({ session, payloads });
     for (const delivery of deliveries) {
-      session.parked.count--;
-      session.parked.bytes -= delivery.message.payload.length;
+      session.unpark(delivery.qos, delivery.message.payload.length);
       session.outgoing.publish(queuedOf(delivery, this.epoch));
     }
   }
@@ -265,9 +264,7 @@ export class JournalWorld implements StoreOwner {
     queued.place = ++session.lastPlace;
     if (isParked || session.parked.count > 0) {
       queued.isParked = true;
-      session.parked.count++;
-      session.parked.bytes += message.payloadSize;
-      if (qos === 0) session.parked.qos0++;
+      session.park(qos, message.payloadSize);
       this.journal.addOutgoing(session, queued);
     } else {
       this.journal.addOutgoing(session, queued);

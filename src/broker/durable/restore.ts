@@ -43,7 +43,7 @@ function restoreSession(broker: Broker, restored: RestoredSession): void {
   session.expiryInterval = restored.expiryInterval;
   session.isDurable = true;
   session.lastPlace = lastPlace;
-  Object.assign(session.parked, parked);
+  session.parked = parked;
   session.waitingQos0 = parked.qos0;
   broker.kept.park(parked.count, parked.bytes);
   restoreSubscriptions(broker, session, restored);

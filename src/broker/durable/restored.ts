@@ -67,11 +67,11 @@ export interface RestoredSubscription {
 
 /** The part of a queue that is not in memory. */
 export interface Parked {
-  count: number;
+  readonly count: number;
   /** Payload bytes of those. */
-  bytes: number;
+  readonly bytes: number;
   /** Those of QoS 0. */
-  qos0: number;
+  readonly qos0: number;
 }
 
 export interface RestoredSession {

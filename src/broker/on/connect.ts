@@ -11,6 +11,7 @@ import { ProtocolError, REASONS, type ReasonName } from "../../core/errors.ts";
 import { isTopicName } from "../../core/topic/name.ts";
 import type { Broker } from "../broker.ts";
 import type { Connection } from "../connection.ts";
+import { ANY_PACKET_SIZE } from "../outlet.ts";
 import { NEVER, type PendingWill } from "../session.ts";
 import { BRIDGE_LISTENER, BRIDGE_PROPERTY } from "../settings.ts";
 
@@ -56,7 +57,7 @@ export function onConnect(
   }
   connection.outlet.version = packet.version;
   connection.isBridge = isBridge(packet);
-  connection.outlet.packetSizeMax = packet.properties.maximumPacketSize ?? Number.POSITIVE_INFINITY;
+  connection.outlet.packetSizeMax = packet.properties.maximumPacketSize ?? ANY_PACKET_SIZE;
   const clientId = clientIdOf(connection, packet);
   if (clientId === null) return;
   if (connection.listener.isInternal) {
@@ -290,7 +291,7 @@ function willOf(connection: Connection, packet: ConnectPacket): PendingWill | nu
 /** Whether the CONNACK keeps to the client's Maximum Packet Size [MQTT5-3.1.2-24]. */
 function takesConnack(connection: Connection, packet: ConnectPacket): boolean {
   const { packetSizeMax } = connection.outlet;
-  if (packetSizeMax === Number.POSITIVE_INFINITY) return true;
+  if (packetSizeMax === ANY_PACKET_SIZE) return true;
   return connackOf(connection, packet, false).length <= packetSizeMax;
 }
 

@@ -32,7 +32,7 @@ async function serving(
   }[] = [];
   const acceptor = new WebSocketAcceptor({ ...LIMITS, ...limits }, isOrigin, (one) => {
     const chunks: Buffer[] = [];
-    const socket = one.open((chunk) => void chunks.push(chunk));
+    const socket = one.open({ onChunk: (chunk) => void chunks.push(chunk) });
     const why: string | undefined = undefined;
     const entry = { socket, chunks, accepted: one, closed: false, why: why as string | undefined };
     socket.on("error", (error) => {

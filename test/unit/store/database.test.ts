@@ -285,7 +285,7 @@ describe("a store_id", () => {
       const world = new JournalWorld(store, { lastRow, lastStoreId });
       const sessions = ["s1", "s2", "s3"].map((clientId) => world.session(clientId));
       sessions.forEach((session, i) => {
-        session.parked.count = [2, 1, 2][i]!;
+        session.parked = { count: [2, 1, 2][i]!, bytes: 0, qos0: 0 };
         world.journal.fetchOutgoing(session);
       });
       world.settle();
