@@ -6,12 +6,12 @@
  *
  * Each terminal has a server of its own, which ends with it, or with the program.
  */
-import { execFile, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { tmux } from "./peers.ts";
+import { type Program, start } from "./programs.ts";
 import { waitFor } from "./wait-for.ts";
 
 export interface TerminalOptions {
@@ -25,9 +25,12 @@ const CONFIGURATION = "set -g status off\nset -g escape-time 0\n";
 
 export class Terminal {
   private readonly folder: string;
+  /** A client of tmux's that is told of all that is printed, and may ask what the screen shows. */
+  private readonly watcher: Watcher;
 
-  private constructor(folder: string) {
+  private constructor(folder: string, watcher: Watcher) {
     this.folder = folder;
+    this.watcher = watcher;
   }
 
   /** Runs a command in a new window. Colours are wanted unless `env` says otherwise. */
@@ -36,11 +39,13 @@ export class Terminal {
     { columns = 80, rows = 24, env = {} }: TerminalOptions = {},
   ): Promise<Terminal> {
     const folder = mkdtempSync(join(tmpdir(), "ts-mqtt-tmux-"));
-    const terminal = new Terminal(folder);
     writeFileSync(join(folder, "conf"), CONFIGURATION);
     const size = ["-x", `${columns}`, "-y", `${rows}`];
-    terminal.run("new-session", "-d", ...size, "env", ...changesFor(env), ...words);
-    return terminal;
+    run(folder, "new-session", "-d", ...size, "env", ...changesFor(env), ...words);
+    // Its own size is not to be the window's.
+    const attach = ["-C", "attach-session", "-f", "ignore-size"];
+    const watcher = new Watcher(start(tmux, [...placeOf(folder), ...attach]));
+    return new Terminal(folder, watcher);
   }
 
   /** What the window shows, line by line, without spaces at the ends. */
@@ -69,9 +74,7 @@ export class Terminal {
     return waitFor(
       () => `the screen shows ${wanted}; it shows:\n${screen}`,
       async () => {
-        // Not to hold up the brokers that tests play themselves.
-        const all = [...this.place, "capture-pane", "-p"];
-        screen = (await promisify(execFile)(tmux!, all, { timeout: 30_000 })).stdout;
+        screen = await this.watcher.screen();
         const has = typeof wanted === "string" ? screen.includes(wanted) : wanted.test(screen);
         return has && screen;
       },
@@ -85,26 +88,79 @@ export class Terminal {
 
   resize(columns: number, rows: number): void {
     this.run("resize-window", "-x", `${columns}`, "-y", `${rows}`);
+    this.watcher.isStale = true;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.run("kill-server");
+    await this.watcher[Symbol.asyncDispose]();
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  /** Words that lead tmux to its own server. */
-  private get place(): string[] {
-    return ["-S", join(this.folder, "socket"), "-f", join(this.folder, "conf")];
+  private run(...words: readonly string[]): string {
+    return run(this.folder, ...words);
+  }
+}
+
+/** An answer of tmux's to a client in its control mode, between the lines that bound it. */
+const ANSWER = /^%begin [^\n]*\n([\s\S]*?)^%(?:end|error) [^\n]*\n/m;
+
+/** Looks at the screen when something has been printed on it, and starts no process for that. */
+class Watcher {
+  /** Whether the screen may show something else than it did. */
+  isStale = true;
+  private readonly client: Program;
+  private shown = "";
+  /** Bytes that the client had said when it was asked last. */
+  private known = 0;
+  private isAttached = false;
+
+  constructor(client: Program) {
+    this.client = client;
   }
 
-  private run(...words: readonly string[]): string {
-    const result = spawnSync(tmux!, [...this.place, ...words], {
-      encoding: "utf8",
-      timeout: 30_000,
-    });
-    if (result.status === 0) return result.stdout;
-    throw new Error(`tmux ${words.join(" ")}: ${result.stderr}${result.error ?? ""}`);
+  async screen(): Promise<string> {
+    if (!this.isAttached) await this.answer();
+    this.isAttached = true;
+    this.isStale ||= /^%output /m.test(this.news);
+    if (!this.isStale) return this.shown;
+    this.isStale = false;
+    this.known = this.client.stdoutBytes.length;
+    this.client.write("capture-pane -p\n");
+    this.shown = await this.answer();
+    return this.shown;
   }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.client[Symbol.asyncDispose]();
+  }
+
+  /** What the client has said since, a letter for each byte. */
+  private get news(): string {
+    return this.client.stdoutBytes.toString("latin1", this.known);
+  }
+
+  private async answer(): Promise<string> {
+    const text = await waitFor("tmux answers", () => {
+      if (this.client.ended !== undefined) throw new Error(`tmux has ended: ${this.client.stdout}`);
+      return ANSWER.exec(this.news)?.[1];
+    });
+    return Buffer.from(text, "latin1").toString();
+  }
+}
+
+/** Words that lead tmux to the server of a folder. */
+function placeOf(folder: string): string[] {
+  return ["-S", join(folder, "socket"), "-f", join(folder, "conf")];
+}
+
+function run(folder: string, ...words: readonly string[]): string {
+  const result = spawnSync(tmux!, [...placeOf(folder), ...words], {
+    encoding: "utf8",
+    timeout: 30_000,
+  });
+  if (result.status === 0) return result.stdout;
+  throw new Error(`tmux ${words.join(" ")}: ${result.stderr}${result.error ?? ""}`);
 }
 
 /** Words for env(1), which takes variables away before it sets others. */
