@@ -31,6 +31,6 @@ export default defineConfig({
       "test/support/statement-share.ts",
       "test/support/certificates.ts",
     ],
-    setupFiles: ["test/support/end-programs.ts"],
+    setupFiles: ["test/support/end-programs.ts", "test/support/equal-bytes.ts"],
   },
 });
