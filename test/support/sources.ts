@@ -131,11 +131,30 @@ function isSource(path: string): boolean {
   return /\.(ts|mjs)$/.test(path);
 }
 
+/** Those that were read before. */
+const known = new Map<string, Source>();
+
+/** Parsed only when somebody asks for the tree: it takes a hundred times as long as to read. */
 function read(path: string): Source {
+  const before = known.get(path);
+  if (before !== undefined) return before;
   const text = readFileSync(join(ROOT, path), "utf8");
+  let tree: ts.SourceFile | undefined;
+  const source = {
+    path,
+    text,
+    get tree() {
+      tree ??= parsed(path, text);
+      return tree;
+    },
+  };
+  known.set(path, source);
+  return source;
+}
+
+function parsed(path: string, text: string): ts.SourceFile {
   const kind = path.endsWith(".mjs") ? ts.ScriptKind.JS : ts.ScriptKind.TS;
-  const tree = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, false, kind);
-  return { path, text, tree };
+  return ts.createSourceFile(path, text, ts.ScriptTarget.Latest, false, kind);
 }
 
 function lineOf({ tree }: Source, at: number): number {
