@@ -6,17 +6,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { VERSION } from "../../src/options/version.ts";
+import { runBrokerOurs } from "../support/in-process.ts";
 import { find, logger, systemdNotify } from "../support/peers.ts";
 import {
   freePort,
   ourProgram,
-  outcome,
   type Program,
   ROOT,
   type RunningBroker,
   start,
   startBroker,
-  startOurs,
 } from "../support/programs.ts";
 import { waitFor } from "../support/wait-for.ts";
 
@@ -89,7 +88,7 @@ afterAll(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-const ours = (...words: readonly string[]) => outcome(startOurs("ts-broker", words));
+const ours = runBrokerOurs;
 const logOf = (name: string) => readFileSync(join(directory, name), "utf8");
 
 describe("a broker that is asked for nothing rare", () => {

@@ -232,7 +232,7 @@ describe.concurrent("denied is not delivered", () => {
       },
     });
     const run = (...words: string[]) =>
-      outcome(startOurs("ts-sub", [...broker.words, "-V", v, "-i", "me", ...words]));
+      runOurs("ts-sub", [...broker.words, "-V", v, "-i", "me", ...words]);
     const warning = `Warning: Subscription to 'no' was denied${why}.\n`;
     const all = `${warning}All subscription requests were denied.\n`;
     expect(await run("-t", "no")).toMatchObject({ status: code, stderr: all, stdout: "" });

@@ -9,12 +9,12 @@ import { describe, expect, it } from "vitest";
 import { type Client, connect, type Properties } from "../../src/client/client.ts";
 import type { Qos } from "../../src/core/codec/packets.ts";
 import { runOurs } from "../support/in-process.ts";
+import { type OurBroker, ourBroker } from "../support/our-broker.ts";
 import { hasMosquitto, mosquittoSub } from "../support/peers.ts";
 import {
   ourProgram,
   outcome,
   type Program,
-  type RunningBroker,
   start,
   startBroker,
   startMosquitto,
@@ -71,7 +71,7 @@ describe.concurrent("ts-sub --ndjson into ts-pub --ndjson", () => {
   it.each(sources.filter(({ isHere }) => isHere))("copies what $name has, exactly", ({ launch }) =>
     replayable(seed(), async (number) => {
       await using from = await launch({ conf: ["max_queued_messages 0", "log_type all"] });
-      await using to = await startBroker({ conf: ["max_queued_messages 0"] });
+      await using to = await ourBroker("max_queued_messages 0");
       const sample = fc.sample(message, { seed: number, numRuns: COUNT });
       // Numbered, for messages of different QoS may overtake each other in a broker.
       const messages = sample.map((it, i) => ({ ...it, topic: `copy/${i}/${it.topic}` }));
@@ -98,10 +98,9 @@ describe.concurrent("ts-sub --ndjson into ts-pub --ndjson", () => {
     const { status, stdout } = await runOurs("ts-pub", words, line);
     expect(status).toBe(0);
     expect(stdout).toContain("'t', ... (1 bytes)");
-    await using real = await startBroker();
+    await using real = await ourBroker();
     const target = await Receiver.start(real);
-    const run = startOurs("ts-pub", ["-h", "127.0.0.1", "-p", `${real.port}`, "--ndjson"]);
-    await outcome(run, { input: line });
+    await runOurs("ts-pub", ["-h", "127.0.0.1", "-p", `${real.port}`, "--ndjson"], line);
     await target.has(1);
     expect(target.got[0]?.properties.messageExpiryInterval).toBeGreaterThan(4_294_967_000);
     await target.client.disconnect();
@@ -122,11 +121,10 @@ describe.concurrent("ts-sub --ndjson into ts-pub --ndjson", () => {
     await source.publish("j/ü", '"q"\t', { qos: 0, properties });
     const { stdout: line } = await outcome(theirs);
     expect(line).toContain('"correlation-data":"d"');
-    await using to = await startBroker();
+    await using to = await ourBroker();
     const target = await Receiver.start(to);
     const words = ["-h", "127.0.0.1", "-p", `${to.port}`, "--ndjson"];
-    const ours = startOurs("ts-pub", words);
-    expect(await outcome(ours, { input: line })).toMatchObject({ status: 0, stderr: "" });
+    expect(await runOurs("ts-pub", words, line)).toMatchObject({ status: 0, stderr: "" });
     await target.has(1);
     const payload = Buffer.from('"q"\t');
     expect(target.got).toEqual([{ topic: "j/ü", payload, qos: 0, retain: false, properties }]);
@@ -196,9 +194,9 @@ describe.concurrent("ts-pub --replay", () => {
   it("sends the first at once, and the next when it is due", async () => {
     await using broker = await ScriptedBroker.start();
     const words = [...broker.words, "-i", "me", "--ndjson", "--replay", "--speed"];
-    const fast = startOurs("ts-pub", [...words, "100"]);
     const input = recorded(0, "one") + recorded(9, "two");
-    expect(await outcome(fast, { input })).toMatchObject({ status: 0, stderr: "" });
+    const fast = await runOurs("ts-pub", [...words, "100"], input);
+    expect(fast).toMatchObject({ status: 0, stderr: "" });
     expect(broker.all("publish").map(({ payload }) => payload)).toEqual(["one", "two"]);
 
     const slow = startOurs("ts-pub", [...words, "1e-9", "--summary"]);
@@ -251,7 +249,7 @@ class Receiver {
     client.on("message", ({ packetId: _id, dup: _dup, ...rest }) => this.got.push(rest));
   }
 
-  static async start({ port }: RunningBroker): Promise<Receiver> {
+  static async start({ port }: OurBroker): Promise<Receiver> {
     const receiver = new Receiver(await connect({ host: "127.0.0.1", port }));
     await receiver.client.subscribe("#", { qos: 2, retainAsPublished: true });
     return receiver;
@@ -272,7 +270,7 @@ class Receiver {
 }
 
 /** The two programs with a pipe between them. */
-function startCopy(from: RunningBroker, to: RunningBroker): Program {
+function startCopy(from: { readonly port: number }, to: OurBroker): Program {
   const sub = `-p ${from.port} -t 'copy/#' -q 2 --retain-as-published --ndjson -C ${COUNT}`;
   const line = `"$0" "$1" -h 127.0.0.1 ${sub} | "$0" "$2" -h 127.0.0.1 -p ${to.port} --ndjson`;
   return start("sh", ["-c", line, process.execPath, ourProgram("ts-sub"), ourProgram("ts-pub")]);

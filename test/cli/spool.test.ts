@@ -14,6 +14,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { runOurs } from "../support/in-process.ts";
 import { find } from "../support/peers.ts";
 import {
   freePort,
@@ -146,14 +147,14 @@ describe.concurrent("ts-pub --spool", () => {
     const port = await freePort();
     const words = ["-h", "127.0.0.1", "-p", `${port}`, "--ndjson", "--spool", spool];
     const good = '{"topic":"t","payload":"x","qos":1,"properties":{"content-type":"c"}}';
-    const away = await outcome(startOurs("ts-pub", words), { input: `bad\n${good}\n` });
+    const away = await runOurs("ts-pub", words, `bad\n${good}\n`);
     expect(away.status).toBe(1);
     expect(away.stderr).toMatch(/^Error: Line 1: it is not JSON\.\n/);
     expect(away.stderr).toMatch(/\n1 line is kept in/);
     expect(lines(spool)).toEqual([good]);
     await using broker = await ScriptedBroker.start({}, port);
     const wanted = { topic: "t", payload: "x", qos: 1 };
-    expect((await outcome(startOurs("ts-pub", [...words, "-i", "me"]))).status).toBe(0);
+    expect((await runOurs("ts-pub", [...words, "-i", "me"])).status).toBe(0);
     expect(broker.all("publish")).toMatchObject([wanted]);
   });
 });
@@ -226,7 +227,7 @@ describe.concurrent("a spool that cannot be used", () => {
       ["/no/such/file", /^Error: Unable to open spool "\/no\/such\/file": No such file/],
     ] as const) {
       const words = [...broker.words, "-t", "a", "-l", "--spool", path];
-      const { status, stderr } = await outcome(startOurs("ts-pub", words), { input: "x\n" });
+      const { status, stderr } = await runOurs("ts-pub", words, "x\n");
       expect(status).toBe(1);
       expect(stderr).toMatch(why);
     }
@@ -270,7 +271,7 @@ async function pub(
 ): Promise<Outcome> {
   const hasQos = words.includes("-q") ? [] : ["-q", "1"];
   const all = ["-t", "a", "-l", "--spool", spool, ...hasQos, ...words];
-  return outcome(startOurs("ts-pub", all), { input });
+  return runOurs("ts-pub", all, input);
 }
 
 function started(spool: string, words: readonly string[]): Program {

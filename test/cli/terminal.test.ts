@@ -1,8 +1,9 @@
 /** What people see on a terminal, and only there: colours, table, spinner and progress. */
 import { describe, expect, it } from "vitest";
 import { connect } from "../../src/client/client.ts";
+import { ourBroker } from "../support/our-broker.ts";
 import { tmux } from "../support/peers.ts";
-import { freePort, ourProgram, startBroker, startOurs } from "../support/programs.ts";
+import { freePort, ourProgram, startOurs } from "../support/programs.ts";
 import { Terminal, type TerminalOptions } from "../support/tmux.ts";
 import { waitFor } from "../support/wait-for.ts";
 import { ScriptedBroker } from "./scripted-broker.ts";
@@ -24,7 +25,7 @@ describe("ts-broker on a terminal", ON_A_TERMINAL, () => {
 
 describe("ts-sub --watch on a terminal", ON_A_TERMINAL, () => {
   it("shows a table of topics, and leaves the terminal as it was", async () => {
-    await using broker = await startBroker();
+    await using broker = await ourBroker();
     const words = subWords(broker.port, "-t '#' -w");
     await using terminal = await inShell(`echo before; ${words}`, { columns: 70, rows: 8 });
     await using client = await connect({ host: "127.0.0.1", port: broker.port });
@@ -46,7 +47,7 @@ describe("ts-sub --watch on a terminal", ON_A_TERMINAL, () => {
   });
 
   it("fits the window, however that changes and however many topics there are", async () => {
-    await using broker = await startBroker();
+    await using broker = await ourBroker();
     const words = subWords(broker.port, "-t '#' -w");
     await using terminal = await inShell(words, { columns: 70, rows: 8 });
     await terminal.untilScreen("messages/s");
@@ -67,7 +68,7 @@ describe("ts-sub --watch on a terminal", ON_A_TERMINAL, () => {
   });
 
   it("keeps up with a flood", async () => {
-    await using broker = await startBroker();
+    await using broker = await ourBroker();
     await using terminal = await inShell(subWords(broker.port, "-t '#' -w"), { rows: 10 });
     await terminal.untilScreen("messages/s");
     const lines = Array.from({ length: 50_000 }, (_, i) => `value ${i + 1}\n`);
@@ -151,7 +152,7 @@ describe("ts-sub on a terminal", ON_A_TERMINAL, () => {
   };
 
   it("colours the topic with -v", async () => {
-    await using broker = await startBroker();
+    await using broker = await ourBroker();
     await retained(broker.port);
     await using terminal = await inShell(subWords(broker.port, "-t '#' -v -C 1"));
     await terminal.untilScreen("status 0");
@@ -159,7 +160,7 @@ describe("ts-sub on a terminal", ON_A_TERMINAL, () => {
   });
 
   it("draws no table with -d, whose lines would stand all over it", async () => {
-    await using broker = await startBroker();
+    await using broker = await ourBroker();
     await retained(broker.port);
     await using terminal = await inShell(subWords(broker.port, "-t '#' -w -d -C 1"));
     await terminal.untilScreen("status 0");
@@ -168,7 +169,7 @@ describe("ts-sub on a terminal", ON_A_TERMINAL, () => {
   });
 
   it.each([{ NO_COLOR: "1" }, { TERM: "dumb" }])("has no colours with %j", async (env) => {
-    await using broker = await startBroker();
+    await using broker = await ourBroker();
     await retained(broker.port);
     await using terminal = await inShell(subWords(broker.port, "-t '#' -v -C 1"), { env });
     await terminal.untilScreen("status 0");
@@ -177,7 +178,7 @@ describe("ts-sub on a terminal", ON_A_TERMINAL, () => {
   });
 
   it("lays JSON out with --pretty", async () => {
-    await using broker = await startBroker();
+    await using broker = await ourBroker();
     await retained(broker.port);
     await using terminal = await inShell(subWords(broker.port, "-t '#' --pretty -C 1"));
     await terminal.untilScreen("status 0");

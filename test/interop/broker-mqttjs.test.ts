@@ -1,7 +1,7 @@
 /** MQTT.js, the client most programs in Node use, against ts-broker. */
 import { connectAsync, type IClientOptions, type MqttClient } from "mqtt";
 import { describe, expect, it } from "vitest";
-import { type RunningBroker, startBroker } from "../support/programs.ts";
+import { type OurBroker, ourBroker } from "../support/our-broker.ts";
 import { waitFor } from "../support/wait-for.ts";
 
 type ProtocolVersion = 3 | 4 | 5;
@@ -43,7 +43,7 @@ class Peer implements AsyncDisposable {
 }
 
 async function peer(
-  { port }: RunningBroker,
+  { port }: OurBroker,
   protocolVersion: ProtocolVersion,
   options: IClientOptions = {},
 ): Promise<Peer> {
@@ -60,7 +60,7 @@ async function peer(
 describe("MQTT.js on ts-broker", () => {
   it.each(PAIRS)("exchanges messages in order, version $version, QoS $qos", async (pair) => {
     const { version, qos } = pair;
-    await using broker = await startBroker();
+    await using broker = await ourBroker();
     await using sub = await peer(broker, version);
     const granted = await sub.client.subscribeAsync("a/+", { qos });
     expect(granted).toMatchObject([{ topic: "a/+", qos }]);
@@ -79,7 +79,7 @@ describe("MQTT.js on ts-broker", () => {
   });
 
   it.each(VERSIONS)("exchanges 200 KB, version %i", async (version) => {
-    await using broker = await startBroker();
+    await using broker = await ourBroker();
     await using sub = await peer(broker, version);
     await sub.client.subscribeAsync("large", { qos: 1 });
     const payload = Buffer.alloc(200_000, "é0123456789");
@@ -89,7 +89,7 @@ describe("MQTT.js on ts-broker", () => {
   });
 
   it.each(VERSIONS)("gets retained messages, version %i", async (version) => {
-    await using broker = await startBroker();
+    await using broker = await ourBroker();
     await using pub = await peer(broker, version);
     await pub.client.publishAsync("r/a", "kept", { qos: 1, retain: true });
     await using sub = await peer(broker, version);
@@ -104,7 +104,7 @@ describe("MQTT.js on ts-broker", () => {
   });
 
   it.each(VERSIONS)("finds what came while it was away, version %i", async (version) => {
-    await using broker = await startBroker();
+    await using broker = await ourBroker();
     const session: IClientOptions = { clientId: "s", clean: false };
     if (version === 5) session.properties = { sessionExpiryInterval: 1000 };
     const first = await peer(broker, version, session);
@@ -118,7 +118,7 @@ describe("MQTT.js on ts-broker", () => {
   });
 
   it.each(VERSIONS)("leaves a Will, version %i", async (version) => {
-    await using broker = await startBroker();
+    await using broker = await ourBroker();
     await using sub = await peer(broker, version);
     await sub.client.subscribeAsync("w/#");
     const will = { topic: "w/t", payload: Buffer.from("bye"), qos: 1 as const, retain: false };
@@ -129,7 +129,7 @@ describe("MQTT.js on ts-broker", () => {
   });
 
   it("shares subscriptions", async () => {
-    await using broker = await startBroker();
+    await using broker = await ourBroker();
     await using a = await peer(broker, 5);
     await using b = await peer(broker, 4);
     for (const { client } of [a, b]) await client.subscribeAsync("$share/g/t", { qos: 1 });
@@ -143,7 +143,7 @@ describe("MQTT.js on ts-broker", () => {
   });
 
   it("understands topic aliases both ways", async () => {
-    await using broker = await startBroker();
+    await using broker = await ourBroker();
     const properties = { topicAliasMaximum: 5 };
     await using sub = await peer(broker, 5, { properties });
     await sub.client.subscribeAsync("long/topic/+");
@@ -155,7 +155,7 @@ describe("MQTT.js on ts-broker", () => {
   });
 
   it("is told in MQTT 5.0 why it is sent away", async () => {
-    await using broker = await startBroker({ conf: ["max_packet_size 1000"] });
+    await using broker = await ourBroker("max_packet_size 1000");
     await using client = await peer(broker, 5);
     const reason = new Promise((resolve) => {
       client.client.on("disconnect", ({ reasonCode }) => resolve(reasonCode));
@@ -166,7 +166,7 @@ describe("MQTT.js on ts-broker", () => {
   });
 
   it("exchanges the properties of MQTT 5.0", async () => {
-    await using broker = await startBroker();
+    await using broker = await ourBroker();
     await using sub = await peer(broker, 5);
     const seen = new Promise((resolve) => {
       sub.client.on("message", (_topic, _payload, packet) => resolve(packet.properties));

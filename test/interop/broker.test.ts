@@ -3,15 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type OurBroker, ourBroker } from "../support/our-broker.ts";
 import { hasMosquitto, mosquittoPub, mosquittoSub } from "../support/peers.ts";
-import {
-  type Outcome,
-  outcome,
-  type Program,
-  type RunningBroker,
-  start,
-  startBroker,
-} from "../support/programs.ts";
+import { type Outcome, outcome, type Program, start } from "../support/programs.ts";
 import { sample } from "../support/set.ts";
 
 const ALL_VERSIONS = ["mqttv31", "mqttv311", "mqttv5"] as const;
@@ -29,16 +23,16 @@ afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
 /** ts-broker, and mosquitto's clients on it. */
 class Stage implements AsyncDisposable {
-  private readonly broker: RunningBroker;
+  private readonly broker: OurBroker;
   private readonly version: string;
 
-  private constructor(broker: RunningBroker, version: string) {
+  private constructor(broker: OurBroker, version: string) {
     this.broker = broker;
     this.version = version;
   }
 
   static async set(version: string, ...conf: string[]): Promise<Stage> {
-    return new Stage(await startBroker({ conf, words: ["-v"] }), version);
+    return new Stage(await ourBroker("log_type all", ...conf), version);
   }
 
   get port(): number {
@@ -62,8 +56,8 @@ class Stage implements AsyncDisposable {
     return outcome(start(mosquittoSub, [...this.common(), ...words]));
   }
 
-  logged(text: string | RegExp): Promise<string> {
-    return this.broker.program.untilError(text);
+  logged(text: string | RegExp): Promise<unknown> {
+    return this.broker.logged(text);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -116,7 +110,7 @@ describe.skipIf(!hasMosquitto)("mosquitto_pub and mosquitto_sub on ts-broker", (
   });
 
   it.each(VERSIONS)("match wildcards, %s", async (version) => {
-    await using stage = await Stage.set(version, "sys_interval 0");
+    await using stage = await Stage.set(version);
     const one = await stage.sub("one", "-t", "a/+/c", "-v", "-C", "2");
     const rest = await stage.sub("rest", "-t", "a/#", "-v", "-C", "4");
     const any = await stage.sub("any", "-t", "#", "-v", "-C", "6");
@@ -222,7 +216,7 @@ describe.skipIf(!hasMosquitto)("mosquitto_pub and mosquitto_sub on ts-broker", (
   });
 
   it.each(VERSIONS)("are told that they are not welcome, %s", async (version) => {
-    await using broker = await startBroker({ conf: ["allow_anonymous false"] });
+    await using broker = await ourBroker("allow_anonymous false");
     const refused = await outcome(
       start(mosquittoPub, ["-p", `${broker.port}`, "-V", version, "-t", "a", "-m", "b"]),
     );

@@ -61,6 +61,16 @@ export async function runOurs(
   return { signal: null, ...(await runExactly(program, words, main, options)) };
 }
 
+/** Runs ts-broker with such words where it does not matter whether it is a process. */
+export function runBrokerOurs(...words: readonly string[]): Promise<Ended> {
+  if (!isLongSet && EXECUTABLES === undefined) return runBrokerHere(words);
+  return outcome(startOurs("ts-broker", words)).then(({ status, stdout, stderr }) => ({
+    status: status ?? -1,
+    stdout,
+    stderr,
+  }));
+}
+
 /** Runs ts-broker with words that do not start it, so that it asks for no signals. */
 export function runBrokerHere(words: readonly string[]): Promise<Ended> {
   const { execPath, platform } = process;

@@ -1,0 +1,2 @@
+/** All of spool.test.ts, each run a process. */
+import "./spool.test.ts";
