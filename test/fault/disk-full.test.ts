@@ -23,7 +23,7 @@ const FLOOD_PAYLOAD = "x".repeat(20_000);
 
 if (DISKS.length === 0) console.warn("No disk can be filled here: disk-full tests do not run.");
 
-describe.each(sample(DISKS, 2))("A disk that is full, by $name,", (kind) => {
+describe.concurrent.each(sample(DISKS, 2))("A disk that is full, by $name,", (kind) => {
   it("keeps back what needs it, and nothing else; then all goes on by itself", async () => {
     using disk = kind.open();
     const api = await freePort();
@@ -88,7 +88,7 @@ describe.each(sample(DISKS, 2))("A disk that is full, by $name,", (kind) => {
 });
 
 // The way in which it is full makes no difference to these.
-describe.each(DISKS.slice(0, 1))("A full disk", (kind) => {
+describe.concurrent.each(DISKS.slice(0, 1))("A full disk", (kind) => {
   it.skipIf(!tellsProcesses)("holds a publisher up that does not wait", async () => {
     using disk = kind.open();
     const conf = [...new Kept(disk.folder).conf, "max_queued_messages 0"];

@@ -23,6 +23,8 @@ const KILLS = isLongSet ? 6 : 2;
 const PORTION = 500;
 /** So that there is more than a MiB to do away with, and the file is made smaller now and then. */
 const LONG = "x".repeat(4000);
+/** More than the disk takes. */
+const MANY = isLongSet ? 100_000 : 60_000;
 /** What ts-pub has under way at once, and as many that are acknowledged and still in the file. */
 const UNDER_WAY_MAX = 2 * 20;
 
@@ -72,7 +74,7 @@ describe("ts-pub --spool", () => {
     const spool = join(folder.path, "spool");
     const words = ["-t", "kept", "-q", "1", "-l", "--spool", spool];
     const where = ["-h", "127.0.0.1", "-p", `${await freePort()}`];
-    const count = 100_000;
+    const count = isLongSet ? 100_000 : 20_000;
     const away = await outcome(startOurs("ts-pub", [...where, ...words]), {
       input: numbered(1, count, "x".repeat(100)),
     });
@@ -102,7 +104,7 @@ describe.each(SMALL)("A spool on a disk that is full, by $name,", (kind) => {
     const port = await freePort();
     const words = ["-h", "127.0.0.1", "-t", "kept", "-q", "1", "-l", "--spool", spool];
     const away = await outcome(startOurs("ts-pub", [...words, "-p", `${port}`]), {
-      input: numbered(1, 100_000, "x".repeat(100)),
+      input: numbered(1, MANY, "x".repeat(100)),
     });
     expect(away.status).toBe(1);
     const sentence = new RegExp(

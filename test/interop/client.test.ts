@@ -4,9 +4,10 @@ import { type Client, connect, type ReceivedMessage } from "../../src/client/cli
 import type { Qos, Version } from "../../src/core/codec/packets.ts";
 import { hasMosquitto, mosquittoPub, mosquittoSub } from "../support/peers.ts";
 import { freePort, outcome, ROOT, start, startMosquitto } from "../support/programs.ts";
+import { sample } from "../support/set.ts";
 import { waitFor, within } from "../support/wait-for.ts";
 
-const VERSIONS: readonly Version[] = [3, 4, 5];
+const VERSIONS = sample<Version>([3, 4, 5], 2);
 const LEVELS: readonly Qos[] = [0, 1, 2];
 const WORDS: Readonly<Record<Version, string>> = { 3: "mqttv31", 4: "mqttv311", 5: "mqttv5" };
 

@@ -10,7 +10,7 @@ import { type Certificates, hasOpenssl, makeCertificates } from "../support/cert
 import { type ClientProgram, runHere } from "../support/in-process.ts";
 import { hasMosquitto } from "../support/peers.ts";
 import { type Outcome, outcome, startOurs } from "../support/programs.ts";
-import { sample } from "../support/set.ts";
+import { isLongSet, sample } from "../support/set.ts";
 import { startSocks } from "../support/socks-server.ts";
 import { startWayBroker, type WayBroker } from "../support/way-broker.ts";
 
@@ -97,14 +97,14 @@ describe.skipIf(!hasMosquitto || !hasOpenssl)("to mosquitto", () => {
   it.each(
     sample(
       WAYS.filter(([way]) => AS_PROCESSES.includes(way)),
-      2,
+      4,
     ),
   )("in processes by %s", async (...row) => {
     const [way, text] = row;
     await exchange(`${way}, built`, (topic) => [...wordsOf(text), "-t", topic], run);
   });
 
-  it.each(sample(MUCH, 2))(
+  it.each(sample(MUCH, 3))(
     "with much at once, and every byte of it: %s, %s",
     async (there, back) => {
       const topic = ["-t", `much${there.length}`, "-q", "1"];
@@ -118,8 +118,8 @@ describe.skipIf(!hasMosquitto || !hasOpenssl)("to mosquitto", () => {
 
   it("with many lines, in order", async () => {
     const words = wordsOf("-h localhost -p {wss} --ws --cafile {ca} --proxy {proxy} -t many -q 1");
-    const lines = Array.from({ length: 2000 }, (_, i) => `line ${i}\n`).join("");
-    const sub = startOurs("ts-sub", [...words, "-C", "2000", "-d"]);
+    const lines = Array.from({ length: LINES }, (_, i) => `line ${i}\n`).join("");
+    const sub = startOurs("ts-sub", [...words, "-C", `${LINES}`, "-d"]);
     await sub.untilOutput("received SUBACK");
     const published = await run("ts-pub", [...words, "-l"], lines);
     expect(published).toMatchObject({ status: 0, stderr: "" });
@@ -178,4 +178,5 @@ describe.skipIf(!hasMosquitto || !hasOpenssl)("to mosquitto", () => {
   }
 });
 
+const LINES = isLongSet ? 2000 : 500;
 const NOTE = ["-t", "note", "-m", "x"];

@@ -73,7 +73,7 @@ function zshScript(lines: readonly string[], out: string): string {
     'unsetopt list_beep; bindkey "^I" list-choices; bindkey "^T" ended',
   ];
   const asked = lines.map((line) => `${line}\t\x14`);
-  return `zmodload zsh/zpty
+  return `zmodload zsh/zpty zsh/zselect
 zpty inner zsh -f -i
 say() { zpty -n -w inner "$1"; }
 ${setUp.map((line) => `say ${quoted(`${line}\n`)}\n`).join("")}\
@@ -82,7 +82,9 @@ for line in ${asked.map(quoted).join(" ")}; do
   (( count++ ))
   say "$line"
   # What it prints must be read, or it stops; until it has said that it is done.
-  while (( $(grep -c -e '${END}' '${out}') < count )); do zpty -r -t inner rest; done
+  until ended=(\${(M)\${(f)"$(<'${out}')"}:#${END}}); (( \${#ended} >= count )); do
+    zpty -r -t inner rest || zselect -t 1
+  done
 done
 zpty -d inner
 `;

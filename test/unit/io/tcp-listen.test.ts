@@ -13,7 +13,7 @@ import { type Driven, TurnLoop } from "../../../src/io/turn.ts";
 import { waitFor } from "../../support/wait-for.ts";
 
 /** More than the system's buffers of one connection take. */
-const MUCH = Buffer.alloc(64 * 1024 * 1024, "x");
+const MUCH = Buffer.alloc(32 * 1024 * 1024, "x");
 
 /** Counts the bytes of buffers that are out. */
 class CountingPool extends BufferPool {

@@ -1,0 +1,2 @@
+/** All of names.test.ts: each name and each program. */
+import "./names.test.ts";

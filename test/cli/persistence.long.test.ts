@@ -1,0 +1,2 @@
+/** All of persistence.test.ts: each promise that a broker makes. */
+import "./persistence.test.ts";

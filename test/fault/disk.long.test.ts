@@ -1,0 +1,2 @@
+/** All of disk.test.ts: each way to be denied a database. */
+import "./disk.test.ts";

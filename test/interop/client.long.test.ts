@@ -1,0 +1,2 @@
+/** All of client.test.ts: each version. */
+import "./client.test.ts";

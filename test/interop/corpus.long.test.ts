@@ -1,0 +1,2 @@
+/** All of corpus.test.ts: each configuration. */
+import "./corpus.test.ts";
