@@ -14,6 +14,7 @@ import type { Contents } from "../../src/store/rows.ts";
 import { type DbChunk, mosquittoDb } from "../support/mosquitto-db-writer.ts";
 import { hasMosquitto, mosquittoPub, mosquittoSub } from "../support/peers.ts";
 import { outcome, type RunningBroker, start, startMosquitto } from "../support/programs.ts";
+import { connected } from "../support/wire-client.ts";
 
 let directory = "";
 beforeEach(() => {
@@ -102,6 +103,8 @@ function keeper(): Promise<RunningBroker> {
 
 /** What it leaves when it is ended. */
 async function savedBy(broker: RunningBroker) {
+  // One that has served a client hears the signal.
+  (await connected(broker.port)).destroy();
   expect((await broker.stop()).status).toBe(0);
   return readMosquittoDb(readFileSync(join(directory, "mosquitto.db")));
 }

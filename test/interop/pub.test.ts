@@ -61,10 +61,10 @@ describe.skipIf(!hasMosquitto)("beside mosquitto_pub, ts-pub", () => {
     client.on("message", ({ packetId, dup, ...rest }) => got.push(rest));
     const options = { qos: 2 as const, retainAsPublished: true, retainHandling: 2 as const };
     await client.subscribe("p/a", options);
-    const theirs = await run("theirs", words, input);
+    const theirs = await left(() => run("theirs", words, input));
     await arrived(client, got);
     const from = got.length;
-    const ours = await run("ours", words, input);
+    const ours = await left(() => run("ours", words, input));
     await arrived(client, got);
     await client.disconnect();
     expect(from).toBeGreaterThan(0);
@@ -134,6 +134,15 @@ describe.skipIf(!hasMosquitto)("beside mosquitto_pub, ts-pub", () => {
     await keeper.disconnect();
     await second.stop();
   });
+
+  /** Runs a publisher, until the broker has seen it leave: it has read by then all that it sent. */
+  async function left(publisher: () => Promise<Outcome>): Promise<Outcome> {
+    const count = () => broker.program.stderr.match(/ disconnected| closed its/g)?.length ?? 0;
+    const before = count();
+    const ended = await publisher();
+    await waitFor("the broker has seen it leave", () => count() > before);
+    return ended;
+  }
 
   function run(whose: "theirs" | "ours", words: readonly string[], input = ""): Promise<Outcome> {
     const place = ["-h", "127.0.0.1", "-p", `${broker.port}`, "-t", "p/a"];
