@@ -13,6 +13,8 @@ import { waitFor, within } from "../support/wait-for.ts";
 const LEVELS: readonly Qos[] = [0, 1, 2];
 /** Messages of each QoS in one round. */
 const ROUND_MESSAGES = 10;
+/** Between two rounds: who never rests takes the machine from those whom it watches. */
+const LOOKS_BETWEEN = 4;
 /** How long a busy machine may take for a round. */
 const ROUND_DEADLINE_MS = 30_000;
 
@@ -115,7 +117,11 @@ export async function beside<Value>(port: number, body: () => Promise<Value>): P
   });
   // The body's own failure says more than the witness's, where it comes first.
   const watching = (async () => {
-    while (!running.isOver) await witness.round();
+    while (!running.isOver) {
+      await witness.round();
+      let looks = 0;
+      await waitFor("the next round is due", () => running.isOver || ++looks > LOOKS_BETWEEN);
+    }
   })();
   const [value] = await Promise.all([done, watching]);
   await witness.round();
