@@ -27,6 +27,7 @@ import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
+import { StringDecoder } from "node:string_decoder";
 import { fileURLToPath } from "node:url";
 import { mosquitto } from "./peers.ts";
 import { type Patience, waitFor, within } from "./wait-for.ts";
@@ -213,12 +214,10 @@ const PIECE = Buffer.alloc(65_536);
 class ErrorFile {
   /** For the program to write to. */
   readonly descriptor: number;
-  private readonly parts: Buffer[] = [];
+  private readonly decoder = new StringDecoder("utf8");
+  private known = "";
   private size = 0;
   private isOpen = true;
-  /** Of all parts, as long as nothing is added. */
-  private known = "";
-  private knownSize = 0;
 
   constructor() {
     const path = join(tmpdir(), `ts-mqtt-stderr-${randomUUID()}`);
@@ -229,10 +228,6 @@ class ErrorFile {
 
   get text(): string {
     this.read();
-    if (this.knownSize !== this.size) {
-      this.known = Buffer.concat(this.parts).toString();
-      this.knownSize = this.size;
-    }
     return this.known;
   }
 
@@ -240,6 +235,7 @@ class ErrorFile {
   close(): void {
     if (!this.isOpen) return;
     this.read();
+    this.known += this.decoder.end();
     this.isOpen = false;
     closeSync(this.descriptor);
   }
@@ -248,7 +244,7 @@ class ErrorFile {
     while (this.isOpen) {
       const length = readSync(this.descriptor, PIECE, 0, PIECE.length, this.size);
       if (length === 0) return;
-      this.parts.push(Buffer.from(PIECE.subarray(0, length)));
+      this.known += this.decoder.write(PIECE.subarray(0, length));
       this.size += length;
     }
   }
