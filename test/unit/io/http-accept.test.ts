@@ -203,7 +203,7 @@ describe("a limit", () => {
   });
 
   it("is the number of requests on a connection", async () => {
-    const { port, requests } = await serving({ requestsMax: 2 });
+    const { port, requests } = await serving({ requestsMax: 2, keepAliveMs: 2_000 });
     const one = dialled(port, "GET /a HTTP/1.1", "Host: x");
     await waitFor("there is an answer", () => one.text.endsWith("hello"));
     one.socket.write("GET /b HTTP/1.1\r\nHost: x\r\n\r\nGET /c HTTP/1.1\r\nHost: x\r\n\r\n");
