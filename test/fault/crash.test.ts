@@ -4,7 +4,7 @@ import { replayable, seed } from "../support/seeds.ts";
 import { isLongSet } from "../support/set.ts";
 import { crash } from "./crash-rounds.ts";
 
-const ROUNDS = isLongSet ? 24 : 4;
+const ROUNDS = isLongSet ? 24 : 2;
 
 describe("A broker that is killed", () => {
   it("has lost nothing that it acknowledged", () =>

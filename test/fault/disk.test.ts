@@ -219,8 +219,16 @@ async function refused(
   }
 }
 
-/** Leaves a database with a session and a retained message. */
+let something: Promise<Buffer> | undefined;
+
+/** Leaves a database with a session and a retained message, which is made once. */
 async function keepSomething(kept: Kept): Promise<void> {
+  something ??= databaseOfSomething();
+  writeFileSync(kept.database, await something, { mode: 0o600 });
+}
+
+async function databaseOfSomething(): Promise<Buffer> {
+  using kept = new Kept();
   await using broker = await startBroker({ conf: kept.conf });
   using client = await connected(broker.port, { clientId: "session", cleanStart: false });
   await subscribe(client, { "a/#": 1 });
@@ -230,6 +238,7 @@ async function keepSomething(kept: Kept): Promise<void> {
   client.send("e000");
   await client.closed();
   expect((await broker.stop()).status).toBe(0);
+  return readFileSync(kept.database);
 }
 
 /** Leaves a database of many pages. */

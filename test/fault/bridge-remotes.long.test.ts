@@ -1,0 +1,2 @@
+/** All of bridge-remotes.test.ts: each kind of nonsense. */
+import "./bridge-remotes.test.ts";

@@ -1,0 +1,2 @@
+/** All of floods.test.ts, with more connections. */
+import "./floods.test.ts";
