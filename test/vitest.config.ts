@@ -20,8 +20,8 @@ export default defineConfig({
     // those anew for each file. A test that leaves a module or the environment changed says so by
     // failing others, and is at fault.
     isolate: false,
-    // One for each core, not one fewer: much of the time goes in waiting for spawned programs.
-    maxWorkers: availableParallelism(),
+    // One more than there are cores: much of the time goes in waiting for spawned programs.
+    maxWorkers: availableParallelism() + 1,
     // Only for what never ends, also on a machine that is slow and busy.
     testTimeout: 60_000,
     hookTimeout: 60_000,

@@ -121,6 +121,8 @@ describe.concurrent("ts-pub -l", () => {
     await using program = lines([...sink.words, "--summary"]);
     const line = `${"x".repeat(9_999)}\n`;
     program.write(line.repeat(5_000));
+    // A program that is still loading does not read either, and has nothing to lose.
+    await waitFor("the first line comes", () => sink.messages > 0);
     await waitFor(
       "it is stuck",
       stands(() => program.inputWaiting),

@@ -20,7 +20,7 @@ const ROUNDS = isLongSet ? 100 : 15;
 /** Topics, more than are remembered. */
 const TOPICS = isLongSet ? 300_000 : 120_000;
 /** Topics of 65 KB. */
-const LONG_TOPICS = isLongSet ? 6_000 : 3_000;
+const LONG_TOPICS = isLongSet ? 6_000 : 2_000;
 const RETAINED = isLongSet ? 5_000 : 1_000;
 
 describe.skipIf(!tellsProcesses)("A storm", () => {

@@ -30,6 +30,10 @@ export class Dialled {
     });
   }
 
+  get receivedBytes(): number {
+    return this.chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+  }
+
   get received(): string {
     return Buffer.concat(this.chunks).toString("latin1");
   }

@@ -15,15 +15,16 @@ export type Bytes = Buffer | string;
 
 export class RawClient {
   private readonly socket: Socket;
-  /** Arrived and not yet taken. */
-  private pending: Buffer = Buffer.alloc(0);
+  /** Arrived and not yet taken; what came since it was last asked for is in `news`. */
+  private old: Buffer = Buffer.alloc(0);
+  private news: Buffer[] = [];
   private hasEnded = false;
 
   private constructor(socket: Socket) {
     this.socket = socket;
     socket.setNoDelay(true);
     socket.on("data", (chunk: Buffer) => {
-      this.pending = Buffer.concat([this.pending, chunk]);
+      this.news.push(chunk);
     });
     socket.on("end", () => {
       this.hasEnded = true;
@@ -168,10 +169,19 @@ export class RawClient {
     this.socket.destroy();
   }
 
+  /** Put together when somebody looks, not with each piece that comes. */
+  private get pending(): Buffer {
+    if (this.news.length > 0) {
+      this.old = Buffer.concat([this.old, ...this.news]);
+      this.news = [];
+    }
+    return this.old;
+  }
+
   private take(length: number): Buffer {
-    const taken = this.pending.subarray(0, length);
-    this.pending = this.pending.subarray(length);
-    return taken;
+    const { pending } = this;
+    this.old = pending.subarray(length);
+    return pending.subarray(0, length);
   }
 
   /** As `waitFor`, and fails at once when the other side closes without it. */
