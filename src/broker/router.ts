@@ -20,6 +20,7 @@ import { isTopicName } from "../core/topic/name.ts";
 import { Share } from "../core/topic/share.ts";
 import { TopicTrie } from "../core/topic/trie.ts";
 import { exactCopy, type Topic } from "./message.ts";
+import { SeenNames } from "./seen-names.ts";
 import type { Session, Subscription } from "./session.ts";
 import { BRIDGE_LISTENER } from "./settings.ts";
 import { isCertificate } from "./sparkplug.ts";
@@ -130,6 +131,8 @@ export class Router {
   private readonly routesMax: number;
   private readonly access: Access | null;
   private readonly costs: RouterCosts;
+  /** Which topics were asked for before, that are remembered no more. */
+  private readonly seen = new SeenNames();
   /** Those asked for once. A stream of topics that never come again passes through here. */
   private fresh = new Map<string, Route>();
   /** Two halves: when the younger is full it becomes the older one, and the older is dropped. */
@@ -231,7 +234,7 @@ export class Router {
     if (known !== undefined) return known;
     const route = new Route(name, this.keepsCertificates);
     this.workOut(route);
-    this.rememberFresh(name, route);
+    this.rememberNew(name, route);
     return route;
   }
 
@@ -300,8 +303,15 @@ export class Router {
     return route;
   }
 
-  /** For the garbage collector these die young, which is some twenty times as cheap. */
-  private rememberFresh(name: string, route: Route): void {
+  /**
+   * Remembers a route that is new. What dies young costs the garbage collector next to nothing, so
+   * that only a topic that was asked for before, however long ago, is remembered with the others.
+   */
+  private rememberNew(name: string, route: Route): void {
+    if (this.seen.again(name)) {
+      this.remember(name, route);
+      return;
+    }
     if (this.freshWeight >= Math.min(FRESH_MAX, this.routesMax / 2)) {
       // Connections may still hold what is dropped here, out of reach of `forget`.
       for (const dropped of this.fresh.values()) dropped.generation = 0;

@@ -151,6 +151,15 @@ describe("Router, remembering", () => {
     expect(filters(router.refresh(once))).toEqual(["once"]);
   });
 
+  it("keeps what is asked for again, however many others came between", () => {
+    const { router } = routing(100_000);
+    const names = Array.from({ length: 20_000 }, (_, i) => `plant/${i}`);
+    for (const name of names) router.route(name);
+    const again = names.map((name) => router.route(name));
+    const kept = names.filter((name, i) => router.route(name) === again[i]);
+    expect(kept).toHaveLength(names.length);
+  });
+
   it("tells topics apart that are alike in their first bytes, or in all but their bytes", () => {
     const { router } = routing();
     const names = ["a", "ab", "a/ü", "a/ü/x", "a/\u{1f980}", "b"];
