@@ -180,7 +180,8 @@ function sendRetained(connection: Connection, subscription: Subscription): void 
 }
 
 /** Whether its publisher may not publish there any more, where that is asked. */
-function isDisowned({ access, settings }: Broker, { source, topic }: Message): boolean {
+function isDisowned({ access, settings }: Broker, message: Message): boolean {
+  const { source } = message;
   if (access === null || !settings.checkRetainSource || source.clientId === "") return false;
-  return access.isOpenTo?.(source) !== true && !access.mayPublish(source, topic.name);
+  return access.isOpenTo?.(source) !== true && !access.mayPublish(source, message.topic.name);
 }
