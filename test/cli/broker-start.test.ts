@@ -25,6 +25,7 @@ import {
   untilListening,
 } from "../support/programs.ts";
 import { RawClient } from "../support/raw-client.ts";
+import { sample } from "../support/set.ts";
 import { waitFor } from "../support/wait-for.ts";
 import { connectBytes, connected } from "../support/wire-client.ts";
 
@@ -137,7 +138,7 @@ describe("ts-broker with a configuration", () => {
     }
   });
 
-  it.each(hasIpv6 ? (["ipv4", "ipv6"] as const) : (["ipv4"] as const))(
+  it.each(sample(hasIpv6 ? (["ipv6", "ipv4"] as const) : (["ipv4"] as const), 2))(
     "keeps to socket_domain %s",
     async (family) => {
       const port = await freePort();
@@ -174,23 +175,27 @@ describe("ts-broker with a configuration", () => {
     expect([admitted.connack, refused.connack]).toEqual(["20020000", "20020005"]);
   });
 
-  it.each([
+  const HOSTS: readonly (readonly [string, string | RegExp])[] = [
     ["127.0.0.1", IN_USE],
     ["192.0.2.1", "Error: Cannot assign requested address"],
     ["no.such.host.invalid", /^Error creating listener: (Name or service not known|Temporary)/],
-  ])("ends with status 1 and one sentence when it cannot listen on %s", async (host, sentence) => {
-    const port = await freePort();
-    await using _other = await occupied(port);
-    const path = conf(`listener ${port} ${host}`);
-    const result = await outcome(startOurs("ts-broker", ["-c", path]));
-    expect(result).toMatchObject({ status: 1, stdout: "" });
-    const errors = logLines(result.stderr).filter((line) => line.startsWith("Error"));
-    expect(errors).toHaveLength(1);
-    expect(errors[0]).toEqual(
-      typeof sentence === "string" ? sentence : expect.stringMatching(sentence),
-    );
-    expect(logLines(result.stderr)).not.toContain(RUNNING);
-  });
+  ];
+  it.each(sample(HOSTS, 2))(
+    "ends with status 1 and one sentence when it cannot listen on %s",
+    async (host, sentence) => {
+      const port = await freePort();
+      await using _other = await occupied(port);
+      const path = conf(`listener ${port} ${host}`);
+      const result = await outcome(startOurs("ts-broker", ["-c", path]));
+      expect(result).toMatchObject({ status: 1, stdout: "" });
+      const errors = logLines(result.stderr).filter((line) => line.startsWith("Error"));
+      expect(errors).toHaveLength(1);
+      expect(errors[0]).toEqual(
+        typeof sentence === "string" ? sentence : expect.stringMatching(sentence),
+      );
+      expect(logLines(result.stderr)).not.toContain(RUNNING);
+    },
+  );
 
   it("ends with status 1 when there is no such interface", async () => {
     const result = await outcome(

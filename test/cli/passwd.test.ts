@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { tmux } from "../support/peers.ts";
 import { ourProgram, outcome, start, startOurs } from "../support/programs.ts";
+import { sample } from "../support/set.ts";
 import { Terminal } from "../support/tmux.ts";
 
 let directory = "";
@@ -67,7 +68,7 @@ describe("ts-broker passwd", () => {
     expect([status, stdout]).toEqual([0, expect.stringMatching(/^ann:\$7\$\S+\n$/)]);
   });
 
-  it.each([
+  const REFUSED: readonly (readonly [words: readonly string[], sentence: string])[] = [
     [["-b", "none/users", "ann", "x"], "Unable to open password file none/users. No such file"],
     [["-c", "-b", "none/users", "ann", "x"], "Unable to open password file none/users for writing"],
     [["-b", ".", "ann", "x"], "Unable to open password file .. Is a directory."],
@@ -76,7 +77,8 @@ describe("ts-broker passwd", () => {
     [["-c", "-D", "f", "a"], "-c and -D cannot be used together."],
     [["-b", "f", "a"], "-b needs a password file, a username and a password."],
     [["-c", "asked", "ann"], "There is no terminal to ask on."],
-  ])("refuses %j in a sentence", async (words, sentence) => {
+  ];
+  it.each(sample(REFUSED, 3))("refuses %j in a sentence", async (words, sentence) => {
     const { status, stderr } = await passwd(...words);
     expect([status, stderr]).toEqual([1, expect.stringContaining(`Error: ${sentence}`)]);
     expect(stderr).not.toMatch(/^\s+at /m);

@@ -87,7 +87,7 @@ describe.each(seeds(2))("two brokers joined twice, seed %i", (seed) => {
   );
 });
 
-describe.each(seeds(2))("three brokers in a ring, seed %i", (seed) => {
+describe.each(seeds(1))("three brokers in a ring, seed %i", (seed) => {
   it.each(["A", "AB", "ABC"])("go round no more, %s watching", (watching) => {
     const world = worldOf("ABC", watching, seed);
     world.bridge("A", "B", { latencyMs: 5, name: "ab" });
@@ -122,7 +122,7 @@ describe("two brokers joined three times", () => {
   });
 });
 
-describe.each(seeds(2))("a chain of brokers that all watch, seed %i", (seed) => {
+describe.each(seeds(1))("a chain of brokers that all watch, seed %i", (seed) => {
   it.each([10, 100, 300])("loses, reorders and doubles nothing, beats of %i ms", (periodMs) => {
     const world = worldOf("ABCD", "ABCD", seed);
     for (const [from, to] of ["AB", "BC", "CD"])

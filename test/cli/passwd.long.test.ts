@@ -1,0 +1,2 @@
+/** All of passwd.test.ts: each refusal. */
+import "./passwd.test.ts";
