@@ -480,7 +480,8 @@ static void turn(int wait_ms) { turn_ns(wait_ms * 1000000l); }
 /* Subscribers may have a broker of their own. */
 static int port_of(const Conn *c) { return remote_port && !c->is_publisher ? remote_port : port; }
 
-/* Another address for every 20,000, since an address has so many ports only. */
+/* Another address for every 20,000, since an address has so many ports only. The port is chosen at
+ * connect, so that those which connections to other brokers have left a minute ago serve too. */
 static void open_connection(Conn *c, int id) {
   c->id = id;
   c->fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -489,6 +490,7 @@ static void open_connection(Conn *c, int id) {
   setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
   struct sockaddr_in from = {.sin_family = AF_INET};
   from.sin_addr.s_addr = htonl(0x7f000001 + id / 20000);
+  setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
   if (bind(c->fd, (void *)&from, sizeof from)) die("bind");
   struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port_of(c))};
   to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
