@@ -17,7 +17,7 @@ const MEMORY_MAX = 200 * MIB;
 /** More than all buffers on the way take. */
 const TOTAL = (isLongSet ? 100 : 32) * MIB;
 /** As long as the program may be made to wait. */
-const PATIENCE = { deadlineMs: 30_000 };
+const PATIENCE = { deadlineMs: 50_000 };
 /** Of the number that a line begins with. */
 const DIGITS = 10;
 /** Written at once. */
@@ -44,7 +44,7 @@ describe.skipIf(!tellsProcesses).concurrent("Megabytes through ts-pub -l", () =>
       // Buffers of the system, one pipe, what may wait to be sent, and one line.
       expect(feeding.bytes - program.inputWaiting).toBeLessThan(16 * MIB + 2 * lineBytes);
       sink.resume();
-      expect(await program.untilExit(PATIENCE)).toMatchObject({ status: 0 });
+      expect(await ended(program, sink, feeding)).toMatchObject({ status: 0 });
       expect(sink.payloadBytes + sink.messages).toBe(feeding.bytes);
       expect(hash.digest("hex")).toBe(feeding.hash.digest("hex"));
       expect(feeding.peak).toBeLessThan(MEMORY_MAX);
@@ -63,7 +63,7 @@ describe.skipIf(!tellsProcesses).concurrent("Megabytes through ts-pub -l", () =>
     expect(sink.payloadBytes).toBeLessThan(17 * MIB);
     sink.answers = true;
     sink.acknowledge(1);
-    expect(await program.untilExit(PATIENCE)).toMatchObject({ status: 0 });
+    expect(await ended(program, sink, feeding)).toMatchObject({ status: 0 });
     expect(sink.payloadBytes + sink.messages).toBe(feeding.bytes);
     expect(feeding.peak).toBeLessThan(MEMORY_MAX);
   });
@@ -73,12 +73,26 @@ describe.skipIf(!tellsProcesses).concurrent("Megabytes through ts-pub -l", () =>
 interface Feeding {
   bytes: number;
   peak: number;
+  /** Why no more was written, if so. */
+  failure: string;
   readonly hash: ReturnType<typeof createHash>;
+}
+
+/** How the program ended; where it does not, what everybody has come to. */
+async function ended(program: Program, sink: PublishSink, feeding: Feeding) {
+  try {
+    return await program.untilExit(PATIENCE);
+  } catch (error) {
+    const { bytes, failure } = feeding;
+    const { messages, unacknowledged } = sink;
+    const state = { bytes, failure, inputWaiting: program.inputWaiting, messages, unacknowledged };
+    throw new Error(`${(error as Error).message}; ${JSON.stringify(state)}`);
+  }
 }
 
 /** Writes numbered lines as fast as the program takes them, then ends its input. */
 function feed(program: Program, lineBytes: number): Feeding {
-  const feeding = { bytes: 0, peak: 0, hash: createHash("sha256") };
+  const feeding: Feeding = { bytes: 0, peak: 0, failure: "", hash: createHash("sha256") };
   const rest = Buffer.from(`${"x".repeat(lineBytes - DIGITS - 1)}\n`);
   let number = 0;
   let line = Buffer.alloc(0);
@@ -111,6 +125,8 @@ function feed(program: Program, lineBytes: number): Feeding {
     program.endInput();
   };
   // A program that takes no more is seen where its end is waited for.
-  void all().catch(() => undefined);
+  void all().catch((error: Error) => {
+    feeding.failure = error.message;
+  });
   return feeding;
 }
