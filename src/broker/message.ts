@@ -217,9 +217,9 @@ export class Message {
    * to when the others are long gone.
    */
   keep(): void {
-    const { given, start, end } = this;
-    const { bytes } = this;
+    const { given } = this;
     if (given === null) return;
+    const { bytes, start, end } = this;
     const topicSize = Buffer.byteLength(given.name);
     const size = topicSize + end - start;
     const isText = size <= TEXT_BYTES_MAX;

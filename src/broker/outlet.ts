@@ -10,16 +10,12 @@
 import { copyRange, type OutBuffer } from "../core/base/out-buffer.ts";
 import { ACK_SIZE_MAX, writeAck } from "../core/codec/ack.ts";
 import type { Qos, Version } from "../core/codec/packets.ts";
-import {
-  publishBodySize,
-  writePublishStart,
-  writePublishStartFrom,
-} from "../core/codec/publish.ts";
+import { publishBodySize, writePublishStartFrom } from "../core/codec/publish.ts";
 import { varintSize, writeVarint } from "../core/codec/varint.ts";
 import type { OutgoingAliases } from "../core/delivery/aliases.ts";
 import type { Broker } from "./broker.ts";
 import type { WatchedBridge } from "./loops/watched-bridge.ts";
-import type { Message, Topic } from "./message.ts";
+import type { Message } from "./message.ts";
 import type { Run } from "./run.ts";
 import type { Link } from "./world.ts";
 
@@ -41,6 +37,7 @@ export class Outlet {
   private readonly broker: Broker;
   private readonly link: Link;
   private readonly mountPoint: string;
+  private readonly mountPointSize: number;
   /** Where messages are written: the link's, or a buffer of their own while they are held. */
   private out: OutBuffer;
   /** QoS 0 messages written and not taken by the network; those of them that it was handed. */
@@ -51,6 +48,7 @@ export class Outlet {
     this.broker = broker;
     this.link = link;
     this.mountPoint = mountPoint;
+    this.mountPointSize = Buffer.byteLength(mountPoint);
     this.out = link.out;
   }
 
@@ -287,9 +285,11 @@ export class Outlet {
     const payload = start + size - message.payloadSize;
     const { text } = message;
     if (text === null || !isNamed || this.mountPoint !== "") {
-      const topic = isNamed ? this.topicBytes(message.topic) : NO_BYTES;
+      const topic = isNamed ? message.topic.bytes : NO_BYTES;
+      const at = isNamed ? this.mountedSize(message) : 0;
+      const { length } = topic;
       copyRange(message.bytes, message.start, message.end, bytes, payload);
-      return writePublishStart(bytes, start, head, bodySize, topic, packetId);
+      return writePublishStartFrom(bytes, start, head, bodySize, topic, at, length, packetId);
     }
     // One call into C++ for both: the payload where it belongs, the topic before it, from where it
     // goes to its own place further back.
@@ -300,14 +300,14 @@ export class Outlet {
 
   /** Bytes of the topic as this listener's clients know it. */
   private topicSize(message: Message): number {
-    return this.mountPoint === "" ? message.topicSize : this.topicBytes(message.topic).length;
+    return message.topicSize - this.mountedSize(message);
   }
 
-  /** The topic as this listener's clients know it. */
-  private topicBytes(topic: Topic): Buffer {
+  /** Bytes of the topic that this listener's clients do not know of: its mount point. */
+  private mountedSize(message: Message): number {
     const { mountPoint } = this;
-    if (mountPoint === "" || !topic.name.startsWith(mountPoint)) return topic.bytes;
-    return topic.bytes.subarray(Buffer.byteLength(mountPoint));
+    if (mountPoint === "" || !message.topic.name.startsWith(mountPoint)) return 0;
+    return this.mountPointSize;
   }
 
   private count(size: number): void {

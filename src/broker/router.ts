@@ -4,7 +4,7 @@
  * A route is worked out once for a topic and remembered, until a subscription changes that could
  * matter to it: one without wildcards touches a single route, one with wildcards makes all of them
  * be worked out again when next asked for. Remembered routes are bounded by `routesMax`, where one
- * with a long topic counts for several.
+ * with a long topic counts for several; those asked for once stand apart, and are soon forgotten.
  *
  * Hot path. Budget for a remembered topic: one string and one look-up; nothing at all when it is
  * the topic of the packet before.

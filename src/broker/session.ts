@@ -133,7 +133,8 @@ export interface Excess {
   readonly bytes: number;
 }
 
-export const NOTHING_PARKED: Parked = { count: 0, bytes: 0, qos0: 0 };
+/** Of every session whose queue is in memory. */
+export const NOTHING_PARKED: Readonly<Parked> = Object.freeze({ count: 0, bytes: 0, qos0: 0 });
 
 /** What a session asks of the broker when a deadline of it comes, and when it sends. */
 export interface SessionOwner {
@@ -168,7 +169,7 @@ export class Session implements OutgoingWire<QueuedMessage> {
   expiryInterval = 0;
   /** Whether it is in the store, because it outlives its connection [MQTT5-3.1.2-23]. */
   isDurable = false;
-  /** The end of its queue, which the store alone has. Replaced, never changed. */
+  /** The end of its queue, which the store alone has: changed by `park` and `unpark`. */
   parked = NOTHING_PARKED;
   /** The row behind which those stand, and the position of the last. Written by the store. */
   fetchAfter = 0;
@@ -209,14 +210,20 @@ export class Session implements OutgoingWire<QueuedMessage> {
 
   /** A message of `size` payload bytes left memory. */
   park(qos: Qos, size: number): void {
-    const { count, bytes, qos0 } = this.parked;
-    this.parked = { count: count + 1, bytes: bytes + size, qos0: qos0 + (qos === 0 ? 1 : 0) };
+    this.addParked(1, size, qos === 0 ? 1 : 0);
   }
 
   /** Such a one is back. */
   unpark(qos: Qos, size: number): void {
-    const { count, bytes, qos0 } = this.parked;
-    this.parked = { count: count - 1, bytes: bytes - size, qos0: qos0 - (qos === 0 ? 1 : 0) };
+    this.addParked(-1, -size, qos === 0 ? -1 : 0);
+  }
+
+  private addParked(count: number, bytes: number, qos0: number): void {
+    if (this.parked === NOTHING_PARKED) this.parked = { ...NOTHING_PARKED };
+    const parked = this.parked as Parked;
+    parked.count += count;
+    parked.bytes += bytes;
+    parked.qos0 += qos0;
   }
 
   /** It is to end at `at`. */

@@ -68,7 +68,10 @@ export interface BrokerSettings {
    * ends with 0x97. Before 5.0 nothing else bounds them: there a client is told no Receive Maximum.
    */
   readonly unreleasedBytesMax: number;
-  /** Topics whose recipients are remembered. Above, the oldest are worked out again. */
+  /**
+   * Topics asked for more than once whose recipients are remembered. Above, the oldest are worked
+   * out again.
+   */
   readonly routesMax: number;
   /**
    * Connections whose CONNECT has not come, and as many handshakes of TLS or WebSocket;

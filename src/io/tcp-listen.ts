@@ -232,6 +232,8 @@ export class SocketLink implements Link, Flushed {
     this.listener?.onDrain();
   }
 
+  // What its socket tells.
+
   onEnd(): void {
     this.turn.begin();
     this.listener?.onClosed(this.why);

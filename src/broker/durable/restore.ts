@@ -43,13 +43,14 @@ function restoreSession(broker: Broker, restored: RestoredSession): void {
   session.expiryInterval = restored.expiryInterval;
   session.isDurable = true;
   session.lastPlace = lastPlace;
-  session.parked = parked;
+  session.parked = { ...parked };
   session.waitingQos0 = parked.qos0;
   broker.kept.park(parked.count, parked.bytes);
   restoreSubscriptions(broker, session, restored);
   for (const { row, message: stored } of restored.incoming) {
     const message = messageOf(stored, broker.epoch);
-    Object.assign(message.store(), { rows: 1, incomingRow: row });
+    message.store().rows = 1;
+    message.store().incomingRow = row;
     broker.kept.add(message);
     session.incoming.hold(message.sourcePacketId, message);
     session.incomingBytes += message.size;

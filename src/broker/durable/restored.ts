@@ -67,11 +67,11 @@ export interface RestoredSubscription {
 
 /** The part of a queue that is not in memory. */
 export interface Parked {
-  readonly count: number;
+  count: number;
   /** Payload bytes of those. */
-  readonly bytes: number;
+  bytes: number;
   /** Those of QoS 0. */
-  readonly qos0: number;
+  qos0: number;
 }
 
 export interface RestoredSession {
